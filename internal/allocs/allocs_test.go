@@ -19,3 +19,16 @@ func TestPerRunSeesEveryCallsAllocationAndNoneThatIsRare(t *testing.T) {
 		t.Errorf("%v allocations per call, want 0: they happened once", n)
 	}
 }
+
+func TestGrowthSeesWhatTheLongerCallAllocatesMore(t *testing.T) {
+	several := func(times int) func() {
+		return func() {
+			for range times {
+				kept = make([]byte, 64)
+			}
+		}
+	}
+	if n := Growth(10, several(3), several(6)); n != 3 {
+		t.Errorf("%v allocations more, want 3", n)
+	}
+}

@@ -17,8 +17,8 @@ func TestEverySolverAllocatesNothing(t *testing.T) {
 	for _, s := range append(Solvers(), Special()...) {
 		c := contractOf(t, s.Name)
 		start := manifold.IdentityFrame(c.m.Dim(), 1)
-		run := func(iterations int) float64 {
-			return allocs.PerRun(3, func() {
+		run := func(iterations int) func() {
+			return func() {
 				o := c.options()
 				o.MaxIterations, o.Tolerance, o.AbsoluteTolerance = iterations, 1e-15, 1e-300
 				o.Memory = 2 // pairs are made as they are needed: two in either run
@@ -29,15 +29,11 @@ func TestEverySolverAllocatesNothing(t *testing.T) {
 				if r.Iterations < iterations {
 					t.Fatalf("%s: %+v", s.Name, r)
 				}
-			})
+			}
 		}
 		limit := 3 + 3*starts[s.Name] // a pool of the kernels may refill once
-		a, b := run(3), run(6)
-		for try := 0; allocs.Race && b-a >= limit && try < 5; try++ {
-			a, b = max(a, run(3)), min(b, run(6))
-		}
-		if b-a >= limit {
-			t.Errorf("%s: %v allocations in 3 iterations, %v in 6", s.Name, a, b)
+		if more := allocs.Growth(3, run(3), run(6)); more >= limit {
+			t.Errorf("%s: %v allocations more in 6 iterations than in 3", s.Name, more)
 		}
 	}
 }

@@ -116,14 +116,14 @@ func TestBlackBoxAllocatesNothing(t *testing.T) {
 		inv := p.(*manifold.Frame).Inverse().RawMatrix().Data
 		return dense.Dot(inv, inv) + p.(*manifold.Frame).LogDet(), nil
 	})
-	run := func(iterations int) float64 {
-		return allocs.PerRun(3, func() {
+	run := func(iterations int) func() {
+		return func() {
 			if _, err := BlackBox(m, cost, manifold.IdentityFrame(3, 2), &Options{MaxIterations: iterations, Sampler: newClimber}); err != nil {
 				t.Fatal(err)
 			}
-		})
+		}
 	}
-	if a, b := run(2), run(22); b-a >= 25 { // one random source for each generation of the sampler
-		t.Errorf("%v allocations in 2 generations, %v in 22", a, b)
+	if more := allocs.Growth(3, run(2), run(22)); more >= 25 { // one random source for each generation of the sampler
+		t.Errorf("%v allocations more in 22 generations than in 2", more)
 	}
 }

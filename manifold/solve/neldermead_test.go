@@ -121,14 +121,14 @@ func TestNelderMeadAllocatesNothing(t *testing.T) {
 		inv := p.(*manifold.Frame).Inverse().RawMatrix().Data
 		return dense.Dot(inv, inv) + p.(*manifold.Frame).LogDet(), nil
 	})
-	run := func(iterations int) float64 {
-		return allocs.PerRun(3, func() {
+	run := func(iterations int) func() {
+		return func() {
 			if _, err := NelderMead(m, cost, manifold.IdentityFrame(3, 2), &Options{MaxIterations: iterations}); err != nil {
 				t.Fatal(err)
 			}
-		})
+		}
 	}
-	if a, b := run(10), run(60); b-a >= 5 { // a pool of the kernels may refill
-		t.Errorf("%v allocations in 10 iterations, %v in 60", a, b)
+	if more := allocs.Growth(3, run(10), run(60)); more >= 5 { // a pool of the kernels may refill
+		t.Errorf("%v allocations more in 60 iterations than in 10", more)
 	}
 }
