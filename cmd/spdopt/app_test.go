@@ -188,6 +188,7 @@ func TestProgress(t *testing.T) {
 		var errs strings.Builder
 		a := &app{err: &errs, progress: c.mode, terminal: c.terminal, quiet: c.quiet}
 		p := a.newProgress()
+		p.last = time.Now().Add(time.Minute)
 		p.show("step %d", 0)
 		p.last = time.Now().Add(-time.Second)
 		p.show("step %d", 1)

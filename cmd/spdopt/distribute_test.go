@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/spdopt/spdopt/internal/loopback"
 	"github.com/spdopt/spdopt/internal/run"
 )
 
@@ -58,7 +59,7 @@ func TestKilledDistributedRuns(t *testing.T) {
 	base := append([]string{"minimize", "--dim", "4", "--seed", "5", "--max-evals", "400", "--json"}, objective...)
 	want := output(t, process(filepath.Join(t.TempDir(), "ignored"), append(base, "--env", "SPDOPT_TEST_COUNTED", "--out", filepath.Join(t.TempDir(), "whole"))...))
 	dir, counted := filepath.Join(t.TempDir(), "far"), filepath.Join(t.TempDir(), "counted")
-	command := append(base, "--distributed", "--listen", ":0", "--ack-wait", "500ms", "--max-deliver", "20", "--queue-sync=false", "--out", dir)
+	command := append(base, "--distributed", "--listen", loopback.Host(6)+":0", "--ack-wait", "500ms", "--max-deliver", "20", "--queue-sync=false", "--out", dir)
 	coordinator := process(counted, command...)
 	require.NoError(t, coordinator.Start())
 	url := queueOf(t, dir)
@@ -111,7 +112,8 @@ func TestKilledDistributedRuns(t *testing.T) {
 // TestWorkerDrains: a worker that is told to end finishes and delivers what it is at.
 func TestWorkerDrains(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "far")
-	objective := []string{"--cmd", program("slow")}
+	command, release := held(t)
+	objective := []string{"--cmd", command}
 	args := append([]string{"minimize", "--dim", "3", "--seed", "1", "--max-evals", "40", "--json", "--distributed", "--listen", ":0", "--ack-wait", "1m", "--queue-sync=false", "--out", dir}, objective...)
 	coordinator := process("", args...)
 	var out bytes.Buffer
@@ -124,6 +126,7 @@ func TestWorkerDrains(t *testing.T) {
 		require.Less(t, time.Since(began), 60*time.Second)
 	}
 	require.NoError(t, first.Process.Signal(syscall.SIGTERM))
+	release()
 	var exit *exec.ExitError
 	require.ErrorAs(t, first.Wait(), &exit)
 	require.Equal(t, 143, exit.ExitCode())
@@ -244,7 +247,7 @@ func TestFullDiskOfTheQueue(t *testing.T) {
 	}
 	const script = `set -e
 mount -t tmpfs -o size=1500k none "$2"
-"$1" spdopt minimize --fn f15 --dim 40 --seed 4 --max-evals 4000 --distributed --listen :0 --ack-wait 500ms --queue-sync=false --out "$2/run" >"$3/best" 2>"$3/first" & coordinator=$!
+"$1" spdopt minimize --fn f15 --dim 40 --seed 4 --max-evals 4000 --distributed --listen "$4:0" --ack-wait 500ms --queue-sync=false --out "$2/run" >"$3/best" 2>"$3/first" & coordinator=$!
 while [ ! -s "$2/run/queue/address" ]; do sleep 0.02; done
 "$1" spdopt worker --fn f15 --nats "nats://$(cat "$2/run/queue/address")" 2>"$3/worker" & worker=$!
 trap 'kill -9 $coordinator $worker 2>/dev/null || true' EXIT
@@ -255,7 +258,7 @@ mount -o remount,size=60m "$2"
 `
 	disk, out := t.TempDir(), t.TempDir()
 	want := output(t, process("", "minimize", "--fn", "f15", "--dim", "40", "--seed", "4", "--max-evals", "4000", "--json", "--out", filepath.Join(t.TempDir(), "whole")))
-	got := output(t, exec.Command("timeout", "120", "unshare", "-rm", "sh", "-c", script, "sh", os.Args[0], disk, out))
+	got := output(t, exec.Command("timeout", "120", "unshare", "-rm", "sh", "-c", script, "sh", os.Args[0], disk, out, loopback.Host(8)))
 	require.Equal(t, want, got)
 	first, err := os.ReadFile(filepath.Join(out, "first"))
 	require.NoError(t, err)

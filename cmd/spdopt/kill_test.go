@@ -182,7 +182,8 @@ func finished(t *testing.T, counted string, command []string, dir string) any {
 func TestSignals(t *testing.T) {
 	for signal, code := range map[os.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
 		dir := filepath.Join(t.TempDir(), "run")
-		cmd := process("", "minimize", "--cmd", program("slow"), "--dim", "3", "--seed", "1", "--max-evals", "30", "--json", "--out", dir)
+		command, release := held(t)
+		cmd := process("", "minimize", "--cmd", command, "--dim", "3", "--seed", "1", "--max-evals", "30", "--json", "--out", dir)
 		var errs bytes.Buffer
 		cmd.Stderr = &errs
 		require.NoError(t, cmd.Start())
@@ -195,8 +196,8 @@ func TestSignals(t *testing.T) {
 		require.ErrorAs(t, err, &exit)
 		require.Equal(t, code, exit.ExitCode(), errs.String())
 		require.Contains(t, errs.String(), "go on with: spdopt runs resume "+dir)
-		before := len(told(t, dir))
-		require.Less(t, before, 30)
+		require.Less(t, len(told(t, dir)), 30)
+		release()
 		got := fields(t, succeed(t, "runs", "resume", dir, "--json"))
 		require.Len(t, told(t, dir), 30)
 		require.Equal(t, 30.0, got["evaluations"])

@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 }
 
 func beObjective(how string) {
+	how, gate, _ := strings.Cut(how, "=")
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
 		var m struct {
@@ -67,8 +68,11 @@ func beObjective(how string) {
 			fmt.Printf("{\"id\":%d,\"f\":%v}\n", m.ID, f)
 		case how == "environment":
 			fmt.Printf("{\"id\":%d,\"f\":1,\"status\":\"failed\",\"error\":\"%d %s\"}\n", m.ID, len(os.Environ()), os.Getenv("SPDOPT_TEST_GIVEN")+os.Getenv("SPDOPT_TOKEN"))
-		case how == "slow":
+		case how == "slow", how == "held":
 			time.Sleep(20 * time.Millisecond)
+			for how == "held" && m.ID > heldFrom && !exists(gate) {
+				time.Sleep(time.Millisecond)
+			}
 			fmt.Printf("{\"id\":%d,\"f\":%v}\n", m.ID, f)
 		case how == "simulated" && m.ID%40 == 7:
 			fmt.Printf("{\"id\":%d,\"status\":\"failed\",\"error\":\"the mesh has no cells\"}\n", m.ID)
@@ -98,6 +102,24 @@ func count(id int) {
 }
 
 func program(how string) string { return "'" + os.Args[0] + "' objective " + how }
+
+// heldFrom is the last evaluation that the program of held answers at once.
+const heldFrom = 10
+
+// held returns a slow program that answers the evaluations after heldFrom once release has been called, so that a run of more of them is under way until then.
+func held(t *testing.T) (command string, release func()) {
+	gate := filepath.Join(t.TempDir(), "gate")
+	return program("held=" + gate), func() { // no word of its own, which would be a file that belongs to the objective
+		if err := os.WriteFile(gate, nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
 
 func TestMinimizeBuiltIn(t *testing.T) {
 	args := []string{"minimize", "--fn", "f10", "--dim", "4", "--seed", "3", "--json"}
@@ -268,7 +290,7 @@ func TestMinimizeInterrupted(t *testing.T) {
 }
 
 func TestMinimizeProgress(t *testing.T) {
-	o := succeed(t, "minimize", "--cmd", program("slow"), "--dim", "2", "--max-seconds", "3", "--progress", "plain")
+	o := succeed(t, "minimize", "--cmd", program("slow"), "--dim", "2", "--max-evals", "30", "--progress", "plain") // of at least 0.6 s
 	if !strings.Contains(o.stderr, "evaluations ") || !strings.Contains(o.stderr, "sigma") {
 		t.Errorf("%q", o.stderr)
 	}

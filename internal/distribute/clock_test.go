@@ -18,7 +18,7 @@ func TestServerClockIsSetBack(t *testing.T) {
 	t.Parallel()
 	s := openServer(t, t.TempDir(), "127.0.0.1:0")
 	spec := testSpec()
-	spec.AckWait = 200 * time.Millisecond
+	spec.AckWait = 400 * time.Millisecond
 	j := newJournal(t)
 	c := startOn(t, dial(t, s), Options{Spec: spec, Keep: j.keep})
 	taken := takeTask(t, s, c)
@@ -29,7 +29,7 @@ func TestServerClockIsSetBack(t *testing.T) {
 	startWorker(t, s, WorkerOptions{Jobs: 2}, func(ctx context.Context, id uint64, x []float64) (objective.Value, error) {
 		if id == 2 {
 			long.Add(1)
-			time.Sleep(3 * rousedAfter * spec.AckWait)
+			time.Sleep(rousedAfter * spec.AckWait * 3 / 2)
 		}
 		return sum(ctx, id, x)
 	})

@@ -14,6 +14,7 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/stretchr/testify/require"
 
+	"github.com/spdopt/spdopt/internal/loopback"
 	"github.com/spdopt/spdopt/internal/objective"
 )
 
@@ -23,7 +24,7 @@ func cluster(t *testing.T) []*natsserver.Server {
 	var routes []*url.URL
 	ports := make([]int, 3)
 	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", loopback.Host(5)+":0")
 		require.NoError(t, err)
 		ports[i] = l.Addr().(*net.TCPAddr).Port
 		routes = append(routes, &url.URL{Scheme: "nats", Host: l.Addr().String()})
@@ -33,7 +34,7 @@ func cluster(t *testing.T) []*natsserver.Server {
 	for i, port := range ports {
 		s, err := natsserver.NewServer(&natsserver.Options{
 			ServerName: fmt.Sprint("server", i), Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, NoLog: true, NoSigs: true, JetStream: true, StoreDir: t.TempDir(), SyncAlways: true,
-			Cluster: natsserver.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: port}, Routes: routes,
+			Cluster: natsserver.ClusterOpts{Name: "test", Host: loopback.Host(5), Port: port}, Routes: routes,
 		})
 		require.NoError(t, err)
 		s.Start()

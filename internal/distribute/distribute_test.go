@@ -24,6 +24,13 @@ func testSpec() Spec {
 	return Spec{Run: "test", Version: "v1", Dim: 3, Seed: 7, AckWait: silence}
 }
 
+// patientSpec is for what must not be given to another worker however slow the machine is.
+func patientSpec() Spec {
+	s := testSpec()
+	s.AckWait = time.Minute
+	return s
+}
+
 // journal is what Keep writes to.
 type journal struct {
 	mu   sync.Mutex
@@ -176,7 +183,7 @@ func TestEvaluationsAreSpreadOverWorkers(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir(), ":0")
 	j := newJournal(t)
-	c := startCoordinator(t, s, Options{Keep: j.keep})
+	c := startCoordinator(t, s, Options{Spec: patientSpec(), Keep: j.keep})
 	var busy atomic.Int32
 	slow := func(ctx context.Context, id uint64, x []float64) (objective.Value, error) {
 		busy.Add(1)
@@ -374,7 +381,7 @@ func TestCoordinatorRestart(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir(), ":0")
 	j := newJournal(t)
-	c := startCoordinator(t, s, Options{Keep: j.keep})
+	c := startCoordinator(t, s, Options{Spec: patientSpec(), Keep: j.keep})
 	var made sync.Map
 	hold := make(chan struct{})
 	startWorker(t, s, WorkerOptions{Jobs: 2}, func(ctx context.Context, id uint64, x []float64) (objective.Value, error) {
@@ -401,7 +408,7 @@ func TestCoordinatorRestart(t *testing.T) {
 	cancel()
 	group.Wait()
 	c.Stop()
-	next := startCoordinator(t, s, Options{Open: []uint64{1, 2, 3, 4, 5, 6}, Keep: j.keep}) // 6 was asked for and not published
+	next := startCoordinator(t, s, Options{Spec: patientSpec(), Open: []uint64{1, 2, 3, 4, 5, 6}, Keep: j.keep}) // 6 was asked for and not published
 	close(hold)
 	requireSums(t, evaluateAll(t, next, 1, 6), 1)
 	require.Equal(t, 6, j.count())

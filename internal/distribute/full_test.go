@@ -10,6 +10,7 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/stretchr/testify/require"
 
+	"github.com/spdopt/spdopt/internal/loopback"
 	"github.com/spdopt/spdopt/internal/objective"
 )
 
@@ -18,7 +19,7 @@ import (
 func TestFullStore(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := serverWith(t, &natsserver.Options{StoreDir: dir, JetStreamMaxStore: 20000}, "127.0.0.1:0")
+	s := serverWith(t, &natsserver.Options{StoreDir: dir, JetStreamMaxStore: 20000}, loopback.Host(3)+":0")
 	address := strings.TrimPrefix(s.URL(), "nats://")
 	j := newJournal(t)
 	c := remote(t, s.URL(), Options{Keep: j.keep})

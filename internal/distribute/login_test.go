@@ -22,6 +22,7 @@ import (
 	"github.com/nats-io/nkeys"
 	"github.com/stretchr/testify/require"
 
+	"github.com/spdopt/spdopt/internal/loopback"
 	"github.com/spdopt/spdopt/internal/objective"
 )
 
@@ -252,7 +253,7 @@ func TestEncryption(t *testing.T) {
 // TestServerThatComesLater is waited for, which is said once.
 func TestServerThatComesLater(t *testing.T) {
 	t.Parallel()
-	first := startServer(t, t.TempDir(), ":0")
+	first := startServer(t, t.TempDir(), loopback.Host(4)+":0")
 	address := first.URL()[len("nats://"):]
 	first.Stop()
 	said := make(chan struct{}, 9)

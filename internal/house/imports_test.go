@@ -18,6 +18,7 @@ var mayImport = map[string][]string{
 	"internal/filelock":                   {},
 	"internal/browser":                    {},
 	"internal/allocs":                     {},
+	"internal/loopback":                   {},
 	"internal/golden":                     {},
 	"internal/httpguard":                  {},
 	"internal/jsonfloat":                  {},
@@ -79,7 +80,7 @@ var mayImport = map[string][]string{
 }
 
 // testsMayImport lists what test files may import on top of mayImport: processor time, sources of test matrices, and the problems that show the solvers at work.
-var testsMayImport = []string{"internal/allocs", "internal/browser", "internal/cputime", "internal/golden", "internal/gallery", "internal/matio", "testdata", "internal/engine/enginetest", "cuda/internal/emu", "cuda/kernels", "manifold/solve", "manifold/problem", "esadapt/bbob"}
+var testsMayImport = []string{"internal/allocs", "internal/browser", "internal/cputime", "internal/golden", "internal/gallery", "internal/loopback", "internal/matio", "testdata", "internal/engine/enginetest", "cuda/internal/emu", "cuda/kernels", "manifold/solve", "manifold/problem", "esadapt/bbob"}
 
 // testsOf lists what the test files of one package may import beside that: the optimizers that its twins on a device are held to, the decomposition as the oracle of matrix functions
 // and solutions, the factor that the preconditioner's steps are those of.

@@ -1,0 +1,16 @@
+// Package loopback gives tests addresses of this machine to themselves.
+package loopback
+
+import (
+	"fmt"
+	"runtime"
+)
+
+// Host returns an address of the loopback network, for n from 1 to 250 another one and none that others use, where all of 127.0.0.0/8 is there (Linux);
+// elsewhere 127.0.0.1. A server that gives its port up and takes it again needs one: on 127.0.0.1 another test may be given the port in between.
+func Host(n int) string {
+	if runtime.GOOS != "linux" {
+		return "127.0.0.1"
+	}
+	return fmt.Sprintf("127.83.112.%d", n)
+}
