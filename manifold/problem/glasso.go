@@ -374,6 +374,21 @@ func localGap(g, theta dense.Matrix[float64]) float64 {
 	return -d - math.Log1p(-d)
 }
 
+// valueGap is the cost at theta less the value at a dual point, of which the Cholesky factor is given, and what rounding may have taken from it: a few units of what is
+// added up.
+func (r *glassoRun) valueGap(cost float64, theta, dual dense.Matrix[float64]) float64 {
+	n := float64(theta.Rows)
+	gap, size := cost-n, math.Abs(cost)+n
+	for i := range theta.Rows {
+		log := 2 * math.Log(dual.At(i, i))
+		gap, size = gap-log, size+2*math.Abs(log)
+		for j, t := range theta.Row(i) {
+			size += (math.Abs(r.s.At(i, j)) + r.rho) * math.Abs(t)
+		}
+	}
+	return max(gap, 0) + 0x1p-50*size
+}
+
 // glassoOutcome states the residual and the duality gap of the whole matrix. The dual point is W with its distance to S cut to rho. Since -log det
 // is self-concordant the gap bounds the affine-invariant distance to the solution: with t the logarithms of the eigenvalues of T*^-1 T,
 // gap >= sum (e^t - 1 - t) >= sum t^2/(2 + |t|).
@@ -404,11 +419,7 @@ func glassoOutcome(s, theta dense.Matrix[float64], rho float64, count, blocks in
 	parts := []Part{numberPart("rho", rho), numberPart("edges", float64(edges)), numberPart("components", float64(blocks))}
 	gap := localGap(sub, theta)
 	if dense.Cholesky(dual) < 0 {
-		g := cost - float64(n)
-		for i := range n {
-			g -= 2 * math.Log(dual.At(i, i))
-		}
-		gap = min(gap, max(g, 0x1p-52*math.Abs(cost)))
+		gap = min(gap, all.valueGap(cost, theta, dual))
 	}
 	r.Certificate = solve.Certificate{Kind: "none"}
 	if !math.IsInf(gap, 1) {
