@@ -41,8 +41,9 @@ type glassoRun struct {
 	mon   *iteration.Monitor
 	theta dense.Matrix[float64]
 	w     dense.Matrix[float64] // theta^-1
+	unit  dense.Matrix[float64] // roots of products of variances: residuals are measured in units in which these are 1
 	cost  float64
-	scale float64
+	scale float64 // norm of s in those units
 }
 
 // glassoData returns S, the number of samples (1 for a matrix) and the penalty.
@@ -137,15 +138,41 @@ func components(s dense.Matrix[float64], rho float64) (blocks [][]int) {
 
 func newGlassoRun(s dense.Matrix[float64], rho float64, block []int, mon *iteration.Monitor) *glassoRun {
 	n := len(block)
-	r := &glassoRun{s: dense.New[float64](n, n), rho: rho, mon: mon, theta: dense.New[float64](n, n), w: dense.New[float64](n, n)}
+	part := dense.New[float64](n, n)
 	for i, a := range block {
 		for j, b := range block {
-			r.s.Set(i, j, s.At(a, b))
+			part.Set(i, j, s.At(a, b))
 		}
+	}
+	r := measuredRun(part, rho)
+	r.mon, r.theta = mon, dense.New[float64](n, n)
+	for i := range n {
 		r.theta.Set(i, i, 1/r.s.At(i, i))
 	}
-	r.scale = math.Sqrt(dense.Dot(r.s.Data, r.s.Data))
 	return r
+}
+
+// measuredRun is a run that evaluates and measures only.
+func measuredRun(s dense.Matrix[float64], rho float64) *glassoRun {
+	n := s.Rows
+	r := &glassoRun{s: s, rho: rho, w: dense.New[float64](n, n), unit: dense.New[float64](n, n)}
+	for i := range n {
+		for j := range n {
+			r.unit.Set(i, j, math.Sqrt(s.At(i, i))*math.Sqrt(s.At(j, j)))
+		}
+	}
+	r.scale = r.norm(s)
+	return r
+}
+
+// norm is the Frobenius norm of a in the units of the residuals.
+func (r *glassoRun) norm(a dense.Matrix[float64]) float64 {
+	var square float64
+	for i, v := range a.Data {
+		v /= r.unit.Data[i]
+		square += v * v
+	}
+	return math.Sqrt(square)
 }
 
 // evaluate sets w and cost for theta; false means that theta is not positive definite.
@@ -176,22 +203,23 @@ func offDiagonalSum(a dense.Matrix[float64]) (sum float64) {
 	return sum
 }
 
-// residual sets dst to the smallest subgradient of the cost at theta, whose inverse is w, and returns its norm.
-func residual(dst, s, w, theta dense.Matrix[float64], rho float64) float64 {
-	for i := range s.Rows {
+// residual sets dst to the smallest subgradient of the cost at theta, which has been evaluated, and returns its norm. Without units the variable with the largest
+// variance would hide what is left of the others.
+func (r *glassoRun) residual(dst, theta dense.Matrix[float64]) float64 {
+	for i := range r.s.Rows {
 		for j, t := range theta.Row(i) {
-			g := s.At(i, j) - w.At(i, j)
+			g := r.s.At(i, j) - r.w.At(i, j)
 			switch {
 			case i == j:
 			case t != 0:
-				g += math.Copysign(rho, t)
+				g += math.Copysign(r.rho, t)
 			default:
-				g = soft(g, rho)
+				g = soft(g, r.rho)
 			}
 			dst.Set(i, j, g)
 		}
 	}
-	return math.Sqrt(dense.Dot(dst.Data, dst.Data))
+	return r.norm(dst)
 }
 
 func soft(v, by float64) float64 {
@@ -209,7 +237,7 @@ func (r *glassoRun) newton() error {
 	if r.cost, ok = r.evaluate(r.theta); !ok {
 		return errors.New("the start is not positive definite")
 	}
-	for inner := 1; !r.mon.Done(nil, r.cost, residual(trial, r.s, r.w, r.theta, r.rho), r.scale); inner++ {
+	for inner := 1; !r.mon.Done(nil, r.cost, r.residual(trial, r.theta), r.scale); inner++ {
 		r.model(d, v, min(inner+1, 20))
 		decrease := -r.rho * offDiagonalSum(r.theta)
 		for i, t := range r.theta.Data {
@@ -274,8 +302,8 @@ func (r *glassoRun) model(d, v dense.Matrix[float64], sweeps int) {
 					dense.Axpy(mu, r.w.Row(j), v.Row(i))
 					at[i] += mu * wij
 				}
-				change += math.Abs(mu)
-				size += math.Abs(d.At(i, j))
+				change += math.Abs(mu) * r.unit.At(i, j)
+				size += math.Abs(d.At(i, j)) * r.unit.At(i, j)
 			}
 		}
 		if change <= 1e-3*size {
@@ -285,25 +313,30 @@ func (r *glassoRun) model(d, v dense.Matrix[float64], sweeps int) {
 }
 
 // admm splits theta = z: theta minimizes the smooth part in an eigenbasis, z by soft thresholding. The penalty of the splitting follows the
-// balance of the two residuals.
+// balance of the two residuals. x, z and s are in units in which the variances are 1, so that one penalty suits all entries.
 func (r *glassoRun) admm() error {
 	n := r.s.Rows
-	z, u, m := r.theta.Clone(), dense.New[float64](n, n), dense.New[float64](n, n)
+	z, u, m, x, s := dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n)
+	for i, unit := range r.unit.Data {
+		z.Data[i], s.Data[i] = r.theta.Data[i]*unit, r.s.Data[i]/unit
+	}
 	work, values := dense.New[float64](n, n), make([]float64, n)
 	var solver eigen.Solver
 	penalty := 1 / max(dense.Dot(z.Data, z.Data)/float64(n), math.SmallestNonzeroFloat64)
 	for {
 		var definite bool
 		left := r.scale
-		if r.cost, definite = r.evaluate(z); definite {
-			left = residual(work, r.s, r.w, z, r.rho)
+		for i, unit := range r.unit.Data {
+			r.theta.Data[i] = z.Data[i] / unit
+		}
+		if r.cost, definite = r.evaluate(r.theta); definite {
+			left = r.residual(work, r.theta)
 		}
 		if r.mon.Done(nil, r.cost, left, r.scale) {
-			r.theta.Copy(z)
 			return nil
 		}
-		for i, s := range r.s.Data {
-			m.Data[i] = penalty*(z.Data[i]-u.Data[i]) - s
+		for i, v := range s.Data {
+			m.Data[i] = penalty*(z.Data[i]-u.Data[i]) - v
 		}
 		if !solver.Sym(m, values) {
 			return errors.New("the eigendecomposition failed")
@@ -312,19 +345,19 @@ func (r *glassoRun) admm() error {
 			values[k] = (l + math.Sqrt(l*l+4*penalty)) / (2 * penalty)
 		}
 		for i := range n {
-			for k, x := range m.Row(i) {
-				work.Set(i, k, x*values[k])
+			for k, v := range m.Row(i) {
+				work.Set(i, k, v*values[k])
 			}
 		}
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, m, 0, r.theta)
-		dense.Mirror(r.theta)
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, m, 0, x)
+		dense.Mirror(x)
 		var primal, dual float64
 		for i := range n {
 			for j := range n {
-				t, old := r.theta.At(i, j), z.At(i, j)
+				t, old := x.At(i, j), z.At(i, j)
 				next := t + u.At(i, j)
 				if i != j {
-					next = soft(next, r.rho/penalty)
+					next = soft(next, r.rho/(r.unit.At(i, j)*penalty))
 				}
 				z.Set(i, j, next)
 				u.Set(i, j, u.At(i, j)+t-next)
@@ -394,16 +427,15 @@ func (r *glassoRun) valueGap(cost float64, theta, dual dense.Matrix[float64]) fl
 // gap >= sum (e^t - 1 - t) >= sum t^2/(2 + |t|).
 func glassoOutcome(s, theta dense.Matrix[float64], rho float64, count, blocks int, mon *iteration.Monitor) (*outcome, error) {
 	n := s.Rows
-	all := &glassoRun{s: s, rho: rho, w: dense.New[float64](n, n)}
+	all := measuredRun(s, rho)
 	cost, ok := all.evaluate(theta)
 	if !ok {
 		return nil, errors.New("glasso: the result is not positive definite: give more iterations, or raise rho")
 	}
 	r := mon.Result(nil, mon.Status.HessianProducts)
 	sub := dense.New[float64](n, n)
-	r.Objective, r.GradientNorm = cost, residual(sub, s, all.w, theta, rho)
-	scale := math.Sqrt(dense.Dot(s.Data, s.Data))
-	r.RelativeGradient = r.GradientNorm / scale
+	r.Objective, r.GradientNorm = cost, all.residual(sub, theta)
+	r.RelativeGradient = r.GradientNorm / all.scale
 	edges := 0
 	dual := dense.New[float64](n, n)
 	for i := range n {

@@ -145,3 +145,27 @@ func TestGlassoBoundHolds(t *testing.T) {
 		}
 	}
 }
+
+// TestGlassoOfVariablesInDifferentUnits: the variable with the largest variance does not hide what is left of the others. A run that says it has converged is near
+// the solution, and newton and admm get there.
+func TestGlassoOfVariablesInDifferentUnits(t *testing.T) {
+	rng := rand.New(rand.NewPCG(63, 64))
+	for range 20 {
+		x := normalDense(rng, 6, 3, 0)
+		for i, unit := range []float64{1e-6, 1, 1e2} {
+			for k := range 6 {
+				x.Set(k, i, x.At(k, i)*unit)
+			}
+		}
+		d := Data{Samples: x}
+		for _, method := range []string{"newton", "admm", "trust"} {
+			r, err := Solve("glasso", d, &Options{Method: method, Parameters: Parameters{Rho: 1e-9}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if method != "trust" && !r.Converged || r.Converged && r.Certificate.Value > 1e-4 {
+				t.Errorf("%s: converged %v (%s), distance %g", method, r.Converged, r.Reason, r.Certificate.Value)
+			}
+		}
+	}
+}

@@ -26,7 +26,7 @@ func (r *glassoRun) smooth() error {
 	size := dense.New[float64](n, n)
 	for i := range n {
 		for j := range n {
-			size.Set(i, j, 1/math.Sqrt(r.s.At(i, i)*r.s.At(j, j)))
+			size.Set(i, j, 1/r.unit.At(i, j))
 		}
 	}
 	m, err := manifold.NewAffine(n, manifold.AffineOptions{})
@@ -83,7 +83,7 @@ func (r *glassoRun) settle() error {
 	if r.cost, ok = r.evaluate(r.theta); !ok {
 		return &manifold.PointError{What: "the smoothed solution without its small entries is not positive definite; use newton"}
 	}
-	reason, left := r.mon.Reason, residual(sub, r.s, r.w, r.theta, r.rho)
+	reason, left := r.mon.Reason, r.residual(sub, r.theta)
 	switch {
 	case r.mon.Done(nil, r.cost, left, r.scale) && r.mon.Reason.Converged:
 	case left <= 10*r.mon.Target():
