@@ -33,17 +33,18 @@ var glasso = Problem{
 	}},
 }
 
-// glassoRun is one connected component of |S_ij| > rho, which is one block of the solution (Witten, Friedman and Simon, J. Comput. Graph. Statist. 20
-// (2011)).
+// glassoRun is the problem, or one connected component of |S_ij| > rho, which is one block of the solution (Witten, Friedman and Simon, J. Comput. Graph.
+// Statist. 20 (2011)), in units in which all variances are 1: otherwise the variable with the largest variance would hide what is left of the others, and
+// squares of variances would leave the range of float64.
 type glassoRun struct {
-	s     dense.Matrix[float64]
-	rho   float64
+	s     dense.Matrix[float64] // correlations
+	rho   dense.Matrix[float64] // the penalty in these units; 0 on the diagonal
+	logs  float64               // log of the product of the variances
 	mon   *iteration.Monitor
 	theta dense.Matrix[float64]
 	w     dense.Matrix[float64] // theta^-1
-	unit  dense.Matrix[float64] // roots of products of variances: residuals are measured in units in which these are 1
-	cost  float64
-	scale float64 // norm of s in those units
+	cost  float64               // in the units of the data
+	scale float64
 }
 
 // glassoData returns S, the number of samples (1 for a matrix) and the penalty.
@@ -89,7 +90,7 @@ func glassoBy(method func(*glassoRun) error) func(*Data, *Options) (*outcome, er
 		blocks := components(s, rho)
 		total, worst := iteration.NewMonitor(&o.Solver, n*n), -1.0
 		total.Reason.Converged = true // until a block says otherwise
-		theta := dense.New[float64](n, n)
+		all := newGlassoRun(s, rho, wholeBlock(n), total)
 		for _, block := range blocks {
 			limits := *total.Options
 			limits.MaxIterations = max(limits.MaxIterations-total.Status.Iteration, 1)
@@ -106,12 +107,21 @@ func glassoBy(method func(*glassoRun) error) func(*Data, *Options) (*outcome, er
 			}
 			for i, a := range block {
 				for j, b := range block {
-					theta.Set(a, b, r.theta.At(i, j))
+					all.theta.Set(a, b, r.theta.At(i, j))
 				}
 			}
 		}
-		return glassoOutcome(s, theta, rho, count, len(blocks), total)
+		return all.outcome(s, rho, count, len(blocks))
 	}
+}
+
+// wholeBlock is the block of all n variables.
+func wholeBlock(n int) []int {
+	block := make([]int, n)
+	for i := range block {
+		block[i] = i
+	}
+	return block
 }
 
 // components returns the sets of indices that are connected by |S_ij| > rho, in order of their smallest index.
@@ -138,41 +148,26 @@ func components(s dense.Matrix[float64], rho float64) (blocks [][]int) {
 
 func newGlassoRun(s dense.Matrix[float64], rho float64, block []int, mon *iteration.Monitor) *glassoRun {
 	n := len(block)
-	part := dense.New[float64](n, n)
+	r := &glassoRun{s: dense.New[float64](n, n), rho: dense.New[float64](n, n), mon: mon, theta: dense.New[float64](n, n), w: dense.New[float64](n, n)}
 	for i, a := range block {
 		for j, b := range block {
-			part.Set(i, j, s.At(a, b))
+			unit := unitOf(s, a, b)
+			r.s.Set(i, j, s.At(a, b)/unit)
+			if i != j {
+				r.rho.Set(i, j, rho/unit)
+			}
 		}
+		r.s.Set(i, i, 1)
+		r.theta.Set(i, i, 1)
+		r.logs += math.Log(s.At(a, a))
 	}
-	r := measuredRun(part, rho)
-	r.mon, r.theta = mon, dense.New[float64](n, n)
-	for i := range n {
-		r.theta.Set(i, i, 1/r.s.At(i, i))
-	}
+	r.scale = math.Sqrt(dense.Dot(r.s.Data, r.s.Data))
 	return r
 }
 
-// measuredRun is a run that evaluates and measures only.
-func measuredRun(s dense.Matrix[float64], rho float64) *glassoRun {
-	n := s.Rows
-	r := &glassoRun{s: s, rho: rho, w: dense.New[float64](n, n), unit: dense.New[float64](n, n)}
-	for i := range n {
-		for j := range n {
-			r.unit.Set(i, j, math.Sqrt(s.At(i, i))*math.Sqrt(s.At(j, j)))
-		}
-	}
-	r.scale = r.norm(s)
-	return r
-}
-
-// norm is the Frobenius norm of a in the units of the residuals.
-func (r *glassoRun) norm(a dense.Matrix[float64]) float64 {
-	var square float64
-	for i, v := range a.Data {
-		v /= r.unit.Data[i]
-		square += v * v
-	}
-	return math.Sqrt(square)
+// unitOf is the unit of the entry (i, j) of a covariance.
+func unitOf(s dense.Matrix[float64], i, j int) float64 {
+	return math.Sqrt(s.At(i, i)) * math.Sqrt(s.At(j, j))
 }
 
 // evaluate sets w and cost for theta; false means that theta is not positive definite.
@@ -189,37 +184,28 @@ func (r *glassoRun) evaluate(theta dense.Matrix[float64]) (cost float64, ok bool
 	dense.InvertLower(inverse)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, inverse, inverse, 0, r.w)
 	dense.Mirror(r.w)
-	return cost + dense.Dot(r.s.Data, theta.Data) + r.rho*offDiagonalSum(theta), true
+	return cost + r.logs + dense.Dot(r.s.Data, theta.Data) + r.penalty(theta), true
 }
 
-func offDiagonalSum(a dense.Matrix[float64]) (sum float64) {
-	for i := range a.Rows {
-		for j, v := range a.Row(i) {
-			if i != j {
-				sum += math.Abs(v)
-			}
-		}
+func (r *glassoRun) penalty(a dense.Matrix[float64]) (sum float64) {
+	for i, v := range a.Data {
+		sum += r.rho.Data[i] * math.Abs(v)
 	}
 	return sum
 }
 
-// residual sets dst to the smallest subgradient of the cost at theta, which has been evaluated, and returns its norm. Without units the variable with the largest
-// variance would hide what is left of the others.
+// residual sets dst to the smallest subgradient of the cost at theta, which has been evaluated, and returns its norm.
 func (r *glassoRun) residual(dst, theta dense.Matrix[float64]) float64 {
-	for i := range r.s.Rows {
-		for j, t := range theta.Row(i) {
-			g := r.s.At(i, j) - r.w.At(i, j)
-			switch {
-			case i == j:
-			case t != 0:
-				g += math.Copysign(r.rho, t)
-			default:
-				g = soft(g, r.rho)
-			}
-			dst.Set(i, j, g)
+	for i, t := range theta.Data {
+		g := r.s.Data[i] - r.w.Data[i]
+		if t != 0 {
+			g += math.Copysign(r.rho.Data[i], t)
+		} else {
+			g = soft(g, r.rho.Data[i])
 		}
+		dst.Data[i] = g
 	}
-	return r.norm(dst)
+	return math.Sqrt(dense.Dot(dst.Data, dst.Data))
 }
 
 func soft(v, by float64) float64 {
@@ -239,12 +225,12 @@ func (r *glassoRun) newton() error {
 	}
 	for inner := 1; !r.mon.Done(nil, r.cost, r.residual(trial, r.theta), r.scale); inner++ {
 		r.model(d, v, min(inner+1, 20))
-		decrease := -r.rho * offDiagonalSum(r.theta)
+		decrease := -r.penalty(r.theta)
 		for i, t := range r.theta.Data {
 			trial.Data[i] = t + d.Data[i]
 			decrease += (r.s.Data[i] - r.w.Data[i]) * d.Data[i]
 		}
-		decrease += r.rho * offDiagonalSum(trial)
+		decrease += r.penalty(trial)
 		before, accepted := r.cost, false
 		rounding := 1e3 * 0x1p-52 * math.Max(1, math.Abs(before))
 		for t := 1.0; t > 1e-10 && !accepted; t /= 2 {
@@ -281,13 +267,13 @@ func (r *glassoRun) model(d, v dense.Matrix[float64], sweeps int) {
 			}
 			for j := i; j < n; j++ {
 				g, t := r.s.At(i, j)-r.w.At(i, j), r.theta.At(i, j)
-				if t == 0 && d.At(i, j) == 0 && math.Abs(g) <= r.rho {
+				if t == 0 && d.At(i, j) == 0 && math.Abs(g) <= r.rho.At(i, j) {
 					continue
 				}
-				wii, wij, wjj, rho := r.w.At(i, i), r.w.At(i, j), r.w.At(j, j), r.rho
+				wii, wij, wjj, rho := r.w.At(i, i), r.w.At(i, j), r.w.At(j, j), r.rho.At(i, j)
 				a := wij*wij + wii*wjj
 				if i == j {
-					a, rho = wij*wij, 0
+					a = wij * wij
 				}
 				b, c := g+dense.Dot(at, r.w.Row(j)), t+d.At(i, j)
 				mu := soft(c-b/a, rho/a) - c
@@ -302,8 +288,8 @@ func (r *glassoRun) model(d, v dense.Matrix[float64], sweeps int) {
 					dense.Axpy(mu, r.w.Row(j), v.Row(i))
 					at[i] += mu * wij
 				}
-				change += math.Abs(mu) * r.unit.At(i, j)
-				size += math.Abs(d.At(i, j)) * r.unit.At(i, j)
+				change += math.Abs(mu)
+				size += math.Abs(d.At(i, j))
 			}
 		}
 		if change <= 1e-3*size {
@@ -313,29 +299,24 @@ func (r *glassoRun) model(d, v dense.Matrix[float64], sweeps int) {
 }
 
 // admm splits theta = z: theta minimizes the smooth part in an eigenbasis, z by soft thresholding. The penalty of the splitting follows the
-// balance of the two residuals. x, z and s are in units in which the variances are 1, so that one penalty suits all entries.
+// balance of the two residuals.
 func (r *glassoRun) admm() error {
 	n := r.s.Rows
-	z, u, m, x, s := dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n)
-	for i, unit := range r.unit.Data {
-		z.Data[i], s.Data[i] = r.theta.Data[i]*unit, r.s.Data[i]/unit
-	}
+	z, u, m := r.theta.Clone(), dense.New[float64](n, n), dense.New[float64](n, n)
 	work, values := dense.New[float64](n, n), make([]float64, n)
 	var solver eigen.Solver
 	penalty := 1 / max(dense.Dot(z.Data, z.Data)/float64(n), math.SmallestNonzeroFloat64)
 	for {
 		var definite bool
 		left := r.scale
-		for i, unit := range r.unit.Data {
-			r.theta.Data[i] = z.Data[i] / unit
-		}
-		if r.cost, definite = r.evaluate(r.theta); definite {
-			left = r.residual(work, r.theta)
+		if r.cost, definite = r.evaluate(z); definite {
+			left = r.residual(work, z)
 		}
 		if r.mon.Done(nil, r.cost, left, r.scale) {
+			r.theta.Copy(z)
 			return nil
 		}
-		for i, v := range s.Data {
+		for i, v := range r.s.Data {
 			m.Data[i] = penalty*(z.Data[i]-u.Data[i]) - v
 		}
 		if !solver.Sym(m, values) {
@@ -349,16 +330,13 @@ func (r *glassoRun) admm() error {
 				work.Set(i, k, v*values[k])
 			}
 		}
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, m, 0, x)
-		dense.Mirror(x)
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, m, 0, r.theta)
+		dense.Mirror(r.theta)
 		var primal, dual float64
 		for i := range n {
 			for j := range n {
-				t, old := x.At(i, j), z.At(i, j)
-				next := t + u.At(i, j)
-				if i != j {
-					next = soft(next, r.rho/(r.unit.At(i, j)*penalty))
-				}
+				t, old := r.theta.At(i, j), z.At(i, j)
+				next := soft(t+u.At(i, j), r.rho.At(i, j)/penalty)
 				z.Set(i, j, next)
 				u.Set(i, j, u.At(i, j)+t-next)
 				primal += (t - next) * (t - next)
@@ -411,52 +389,50 @@ func localGap(g, theta dense.Matrix[float64]) float64 {
 // added up.
 func (r *glassoRun) valueGap(cost float64, theta, dual dense.Matrix[float64]) float64 {
 	n := float64(theta.Rows)
-	gap, size := cost-n, math.Abs(cost)+n
+	gap, size := cost-r.logs-n, math.Abs(cost)+math.Abs(r.logs)+n
+	for i, t := range theta.Data {
+		size += (math.Abs(r.s.Data[i]) + r.rho.Data[i]) * math.Abs(t)
+	}
 	for i := range theta.Rows {
 		log := 2 * math.Log(dual.At(i, i))
 		gap, size = gap-log, size+2*math.Abs(log)
-		for j, t := range theta.Row(i) {
-			size += (math.Abs(r.s.At(i, j)) + r.rho) * math.Abs(t)
-		}
 	}
 	return max(gap, 0) + 0x1p-50*size
 }
 
-// glassoOutcome states the residual and the duality gap of the whole matrix. The dual point is W with its distance to S cut to rho. Since -log det
+// outcome states the residual and the duality gap of the whole matrix. The dual point is W with its distance to S cut to rho. Since -log det
 // is self-concordant the gap bounds the affine-invariant distance to the solution: with t the logarithms of the eigenvalues of T*^-1 T,
 // gap >= sum (e^t - 1 - t) >= sum t^2/(2 + |t|).
-func glassoOutcome(s, theta dense.Matrix[float64], rho float64, count, blocks int, mon *iteration.Monitor) (*outcome, error) {
+func (r *glassoRun) outcome(s dense.Matrix[float64], rho float64, count, blocks int) (*outcome, error) {
 	n := s.Rows
-	all := measuredRun(s, rho)
-	cost, ok := all.evaluate(theta)
+	cost, ok := r.evaluate(r.theta)
 	if !ok {
 		return nil, errors.New("glasso: the result is not positive definite: give more iterations, or raise rho")
 	}
-	r := mon.Result(nil, mon.Status.HessianProducts)
-	sub := dense.New[float64](n, n)
-	r.Objective, r.GradientNorm = cost, all.residual(sub, theta)
-	r.RelativeGradient = r.GradientNorm / all.scale
+	run := r.mon.Result(nil, r.mon.Status.HessianProducts)
+	sub, dual, theta := dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n)
+	run.Objective, run.GradientNorm = cost, r.residual(sub, r.theta)
+	run.RelativeGradient = run.GradientNorm / r.scale
 	edges := 0
-	dual := dense.New[float64](n, n)
 	for i := range n {
-		for j := range n {
-			e := all.w.At(i, j) - s.At(i, j)
-			dual.Set(i, j, s.At(i, j)+min(max(e, -rho), rho))
-			if i < j && theta.At(i, j) != 0 {
+		for j, t := range r.theta.Row(i) {
+			limit := r.rho.At(i, j)
+			dual.Set(i, j, r.s.At(i, j)+min(max(r.w.At(i, j)-r.s.At(i, j), -limit), limit))
+			if i < j && t != 0 {
 				edges++
 			}
+			theta.Set(i, j, t/unitOf(s, i, j))
 		}
-		dual.Set(i, i, s.At(i, i))
 	}
 	parts := []Part{numberPart("rho", rho), numberPart("edges", float64(edges)), numberPart("components", float64(blocks))}
-	gap := localGap(sub, theta)
+	gap := localGap(sub, r.theta)
 	if dense.Cholesky(dual) < 0 {
-		gap = min(gap, all.valueGap(cost, theta, dual))
+		gap = min(gap, r.valueGap(cost, r.theta, dual))
 	}
-	r.Certificate = solve.Certificate{Kind: "none"}
+	run.Certificate = solve.Certificate{Kind: "none"}
 	if !math.IsInf(gap, 1) {
-		r.Certificate = solve.Certificate{Kind: "duality-gap", Value: bound.LogDet(gap), Bound: true}
+		run.Certificate = solve.Certificate{Kind: "duality-gap", Value: bound.LogDet(gap), Bound: true}
 		parts = append(parts, numberPart("duality_gap", gap))
 	}
-	return &outcome{run: r, n: n, count: count, solution: symmetric(theta), parts: parts}, nil
+	return &outcome{run: run, n: n, count: count, solution: symmetric(theta), parts: parts}, nil
 }
