@@ -295,15 +295,25 @@ func (a *average) run(fill func(s []float64, x Point) (norm, cost float64, err e
 	}
 }
 
-// round raises the floor to ten times the most that a logarithm changes by on the way to its point and back.
+// round raises the floor to ten times the most that the step, or a logarithm, changes by on the way to its point and back: next to equal points a step may be
+// shorter than what the coordinates of a point can tell apart.
 func (a *average) round() {
+	copy(a.unit, a.step)
+	a.roundTrip()
 	for _, p := range a.points {
-		if a.log.Log(a.unit, a.x, p) != nil || a.exp.Exp(a.y, a.x, a.unit) != nil || complete(a.m, a.y) != nil || a.log.Log(a.next, a.x, a.y) != nil {
-			continue
+		if a.log.Log(a.unit, a.x, p) == nil {
+			a.roundTrip()
 		}
-		dense.Axpy(-1, a.unit, a.next)
-		a.floor = max(a.floor, 10*a.length(a.x, a.next))
 	}
+}
+
+// roundTrip raises the floor to ten times what the vector unit changes by.
+func (a *average) roundTrip() {
+	if a.exp.Exp(a.y, a.x, a.unit) != nil || complete(a.m, a.y) != nil || a.log.Log(a.next, a.x, a.y) != nil {
+		return
+	}
+	dense.Axpy(-1, a.unit, a.next)
+	a.floor = max(a.floor, 10*a.length(a.x, a.next))
 }
 
 // longestTau is the largest factor of a step of a median: the model of Weiszfeld's iteration lies above the cost, often far.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
@@ -358,6 +359,38 @@ func TestBuresMedianIsNotCaughtByADataPoint(t *testing.T) {
 		for k, a := range append(ms, mean) {
 			if c := cost(a); cost(x) > c*(1+1e-5) {
 				t.Errorf("seed %d: cost %v, at matrix %d %v", seed, cost(x), k, c)
+			}
+		}
+	}
+}
+
+// TestMeansOfMatricesEqualToRounding: matrices that differ by rounding alone have a mean and a median in every metric, and every average, in any units: a step
+// may be shorter than what the entries of a matrix can tell apart.
+func TestMeansOfMatricesEqualToRounding(t *testing.T) {
+	rng := rand.New(rand.NewPCG(51, 52))
+	for range 20 {
+		n := 1 + rng.IntN(8)
+		for _, scale := range []float64{1, 1e-60, 1e60} {
+			var ms []mat.Symmetric
+			for range 1 + rng.IntN(5) {
+				a := mat.NewSymDense(n, nil)
+				for i := range n {
+					a.SetSym(i, i, scale*(1+float64(rng.IntN(7)-3)*0x1p-53))
+				}
+				ms = append(ms, a)
+			}
+			for _, g := range Metrics() {
+				if _, err := g.Mean(ms, nil); err != nil {
+					t.Errorf("mean, %s, n = %d, scale %g: %v", g.Name, n, scale, err)
+				}
+				if _, err := g.Median(ms, nil); err != nil {
+					t.Errorf("median, %s, n = %d, scale %g: %v", g.Name, n, scale, err)
+				}
+			}
+			for _, a := range Averages() {
+				if _, _, err := a.Mean(ms, nil, AverageOptions{}); err != nil {
+					t.Errorf("%s, n = %d, scale %g: %v", a.Name, n, scale, err)
+				}
 			}
 		}
 	}

@@ -148,16 +148,24 @@ func (b *Bundled) invert(shift, weight []float64) {
 	clear(g.T)
 }
 
-// Distances sets dst to the Frobenius norms of F - c I for the matrices F that Resolvents left.
+// Distances sets dst to the Frobenius norms of F - c I for the matrices F that Resolvents left. The diagonals are left out of the sum of all squares, not
+// taken from it: where F is near c I nothing would be left but rounding, of either sign.
 func (b *Bundled) Distances(c float64, dst *[4]float64) {
-	all := b.Data.Data()
+	diagonal, all := b.y[0], b.Data.Data()
+	for i := range b.n {
+		v := b.Data.Lanes(i, i)
+		copy(diagonal[i*lanes:], v[:])
+		clear(v[:])
+	}
 	dense.LaneDot(dst, all, all)
 	for l, v := range dst {
 		dst[l] = 2 * v
 	}
 	for i := range b.n {
-		for l, v := range b.Data.Lanes(i, i) {
-			dst[l] += (v-c)*(v-c) - 2*v*v
+		v := b.Data.Lanes(i, i)
+		copy(v[:], diagonal[i*lanes:])
+		for l, v := range v {
+			dst[l] += (v - c) * (v - c)
 		}
 	}
 	for l, v := range dst {

@@ -266,3 +266,31 @@ func BenchmarkResolvents(b *testing.B) {
 		})
 	}
 }
+
+// TestSmallDistances: matrices within rounding of c I are as far from it as their elements say.
+func TestSmallDistances(t *testing.T) {
+	for _, n := range []int{1, 3, 12, 33} {
+		const c, off = 3.7, 0x1p-60
+		a := dense.New[float64](n, n)
+		for i := range n {
+			for j := range n {
+				a.Set(i, j, off)
+			}
+			a.Set(i, i, c)
+		}
+		b := NewBundled(n)
+		dense.SetFour(b.Data, 0, [4]dense.Matrix[float64]{a, a, a, a})
+		var got [4]float64
+		b.Distances(c, &got)
+		want := off * math.Sqrt(float64(n*(n-1)))
+		for l, d := range got {
+			if !(math.Abs(d-want) <= 1e-14*want) {
+				t.Errorf("n = %d, lane %d: %g, want %g", n, l, d, want)
+			}
+			back := dense.New[float64](n, n)
+			if b.Data.Get(l, back); back.At(n-1, n-1) != c {
+				t.Errorf("n = %d, lane %d: the diagonal is %g, was %g", n, l, back.At(n-1, n-1), c)
+			}
+		}
+	}
+}

@@ -84,7 +84,7 @@ func (a *Alignment) add(c *cloud, members []int) error {
 		square += d * d / float64(len(members))
 	}
 	if a.identity != nil && math.Sqrt(square) <= rounding(c.m, p) {
-		return errors.New("all matrices are equal: their dispersion is 0, and cannot be scaled to 1; align without Scale")
+		return errors.New("all matrices are equal: their dispersion is 0, and cannot be scaled to 1; align without Scale (method center)")
 	}
 	mean := matrix(c.m, p)
 	t, err := NewTangentSpace(mean, TangentOptions{})

@@ -111,7 +111,7 @@ func (p *Potato) measure(c *cloud, left []int, d []float64) error {
 		square += v * v / float64(len(left))
 	}
 	if p.floor = rounding(p.m, p.at); math.Sqrt(square) <= p.floor {
-		return errors.New("learn: all matrices are equal: no distance to compare others with")
+		return errors.New("learn: all matrices are equal: no distance to compare others with; give matrices that differ")
 	}
 	count := float64(len(left))
 	p.LogMean, p.LogSpread = 0, 0

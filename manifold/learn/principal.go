@@ -81,7 +81,7 @@ func (p *PrincipalAxes) decompose(x dense.Matrix[float64], count int) error {
 		total += max(v, 0)
 	}
 	if math.Sqrt(total) <= rounding(p.Space.m, p.Space.at) {
-		return errors.New("learn: all matrices are equal: they vary along no axis")
+		return errors.New("learn: all matrices are equal: they vary along no axis; take the vectors as they are (method vectors)")
 	}
 	for count = min(count, k); count > 1 && !(values[k-count] > 1e-13*total); {
 		count--

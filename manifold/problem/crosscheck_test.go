@@ -64,16 +64,8 @@ func inner(t *testing.T, n int) map[string]struct {
 	fail(err)
 	s, _, rho, err := glassoData(&Data{Samples: heavyTailed(n, 10)}, &Options{})
 	fail(err)
-	block := make([]int, n)
-	for i := range block {
-		block[i] = i
-	}
-	size := dense.New[float64](n, n)
-	for i := range size.Data {
-		size.Data[i] = 1
-	}
 	o := Options{}
-	lasso, err := FromEuclidean(affine, newGlassoRun(s, rho, block, iteration.NewMonitor(&o.Solver, n*n)).smoothed(size, 0.3))
+	lasso, err := FromEuclidean(affine, newGlassoRun(s, rho, wholeBlock(n), iteration.NewMonitor(&o.Solver, n*n)).smoothed(0.3))
 	fail(err)
 
 	d := turned(n, 3, 0.1)

@@ -41,6 +41,9 @@ func (e *DataError) Unwrap() error { return e.Err }
 // shrinkageRemedy names the estimators for data that determine no covariance by themselves.
 const shrinkageRemedy = "solve shrinkage, which takes as few as two samples: oas if they are Gaussian, ledoit-wolf if not"
 
+// scaleRemedy is for numbers that have left the range of float64.
+const scaleRemedy = "scale the data"
+
 const ridgeRemedy = "add a small multiple of the identity to it (jitter), or replace it by the nearest SPD matrix"
 
 // Entries between leastEntry and mostEntry in magnitude have fourth powers that are numbers.
@@ -48,17 +51,13 @@ const leastEntry, mostEntry = 1e-70, 1e70
 
 // explain adds to an error what is the likely cause where the largest entry of the data is so large or so small that its powers leave the range of float64.
 func (d *Data) explain(err error) error {
-	var start *solve.StartError
 	var option interface{ aboutOptions() }
 	var fault *DataError
+	var point *manifold.PointError
 	largest := d.largest()
 	if largest == 0 || largest >= leastEntry && largest <= mostEntry {
-		if errors.As(err, &start) && !errors.As(err, &fault) {
-			return &DataError{Err: err, Remedy: "give another start, other parameters, or data in other units"}
-		}
-		return err
+		return d.advise(err)
 	}
-	var point *manifold.PointError
 	switch {
 	case errors.As(err, &option):
 		return err
@@ -67,11 +66,44 @@ func (d *Data) explain(err error) error {
 	case errors.As(err, &point) && point.Min < -1e-12*math.Abs(point.Max):
 		return err // it is not definite in any units
 	}
-	what := err
-	if fault != nil && error(fault) == err {
-		what = &DataError{Where: fault.Where, Err: fault.Err} // its remedy is for other data
+	if start := (*solve.StartError)(nil); !errors.As(err, &start) {
+		err = d.advise(err)
 	}
-	return &DataError{Err: what, Remedy: fmt.Sprintf("scale the data: the largest entry is %.3g, and powers of it may overflow or vanish", largest)}
+	return rescale(err, largest)
+}
+
+// rescale adds to an error that the data may need scaling, given their largest entry.
+func rescale(err error, largest float64) error {
+	remedy := fmt.Sprintf("%s: the largest entry is %.3g, and powers of it may overflow or vanish", scaleRemedy, largest)
+	var fault *DataError
+	switch {
+	case !errors.As(err, &fault) || fault.Remedy == "":
+	case fault.Remedy != scaleRemedy:
+		remedy = "or " + remedy
+	case error(fault) == err:
+		err = &DataError{Where: fault.Where, Err: fault.Err}
+	default:
+		return err // a problem solved on the way has said so
+	}
+	return &DataError{Err: err, Remedy: remedy}
+}
+
+// advise adds what to do to an error that does not say so.
+func (d *Data) advise(err error) error {
+	var start *solve.StartError
+	var fault *DataError
+	var point *manifold.PointError
+	switch {
+	case errors.As(err, &fault):
+		return err
+	case errors.As(err, &start):
+		return &DataError{Err: err, Remedy: "give another start, other parameters, or data in other units"}
+	case errors.As(err, &point) && d.Samples != nil:
+		return &DataError{Err: err, Remedy: "scale the variables to about equal size, drop those that nearly depend on others, or take the problem's own method"}
+	case errors.As(err, &point):
+		return &DataError{Err: err, Remedy: ridgeRemedy}
+	}
+	return err
 }
 
 // present refuses matrices that are nil. Samples that are a nil *mat.Dense are none.

@@ -2,6 +2,7 @@ package problem
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -219,6 +220,26 @@ func TestEllipsoidsBlownUpAreCertified(t *testing.T) {
 				}
 				if gap := r.Part("log_det_gap").At(0, 0); !(r.Objective-exact.Objective <= gap+1e-10) {
 					t.Errorf("%s, n = %d, tolerance %g: objective %g above the least, stated %g", method, n, tolerance, r.Objective-exact.Objective, gap)
+				}
+			}
+		}
+	}
+}
+
+// TestDesignsOfAsManyPointsAsDimensions weigh all points alike, by both methods: the trust region begins at the optimum, where rounding puts some points below
+// the others.
+func TestDesignsOfAsManyPointsAsDimensions(t *testing.T) {
+	rng := rand.New(rand.NewPCG(71, 72))
+	for range 30 {
+		n := 1 + rng.IntN(6)
+		for name, N := range map[string]int{"dopt": n, "mve": n + 1} {
+			x := normalDense(rng, N, n, 0)
+			for _, method := range []string{"exchange", "trust"} {
+				r := solved(t, name, Data{Samples: x}, &Options{Method: method})
+				for i, w := range r.Part("weights").RawMatrix().Data {
+					if math.Abs(w-1/float64(N)) > 1e-8 {
+						t.Errorf("%s of %d points by %s: weight %d is %g", name, N, method, i, w)
+					}
 				}
 			}
 		}

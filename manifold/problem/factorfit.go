@@ -216,7 +216,7 @@ func nearestSPDTrust(d *Data, o *Options) (*outcome, error) {
 	}
 	size := math.Sqrt(dense.Dot(c.Data, c.Data))
 	if !(size > 0) {
-		return nil, errors.New("nearest-spd by trust: the matrix is a multiple of the identity at the floor")
+		return nil, &DataError{Err: errors.New("nearest-spd by trust: the matrix is a multiple of the identity at the floor"), Remedy: "take the method eigen"}
 	}
 	start := &freeMatrix{dense.New[float64](n, n)}
 	for i := range n {

@@ -33,15 +33,17 @@ var glasso = Problem{
 	}},
 }
 
-// glassoRun is one connected component of |S_ij| > rho, which is one block of the solution (Witten, Friedman and Simon, J. Comput. Graph. Statist. 20
-// (2011)).
+// glassoRun is the problem, or one connected component of |S_ij| > rho, which is one block of the solution (Witten, Friedman and Simon, J. Comput. Graph.
+// Statist. 20 (2011)), in units in which all variances are 1: otherwise the variable with the largest variance would hide what is left of the others, and
+// squares of variances would leave the range of float64.
 type glassoRun struct {
-	s     dense.Matrix[float64]
-	rho   float64
+	s     dense.Matrix[float64] // correlations
+	rho   dense.Matrix[float64] // the penalty in these units; 0 on the diagonal
+	logs  float64               // log of the product of the variances
 	mon   *iteration.Monitor
 	theta dense.Matrix[float64]
 	w     dense.Matrix[float64] // theta^-1
-	cost  float64
+	cost  float64               // in the units of the data
 	scale float64
 }
 
@@ -88,7 +90,7 @@ func glassoBy(method func(*glassoRun) error) func(*Data, *Options) (*outcome, er
 		blocks := components(s, rho)
 		total, worst := iteration.NewMonitor(&o.Solver, n*n), -1.0
 		total.Reason.Converged = true // until a block says otherwise
-		theta := dense.New[float64](n, n)
+		all := newGlassoRun(s, rho, wholeBlock(n), total)
 		for _, block := range blocks {
 			limits := *total.Options
 			limits.MaxIterations = max(limits.MaxIterations-total.Status.Iteration, 1)
@@ -105,12 +107,21 @@ func glassoBy(method func(*glassoRun) error) func(*Data, *Options) (*outcome, er
 			}
 			for i, a := range block {
 				for j, b := range block {
-					theta.Set(a, b, r.theta.At(i, j))
+					all.theta.Set(a, b, r.theta.At(i, j))
 				}
 			}
 		}
-		return glassoOutcome(s, theta, rho, count, len(blocks), total)
+		return all.outcome(s, rho, count, len(blocks))
 	}
+}
+
+// wholeBlock is the block of all n variables.
+func wholeBlock(n int) []int {
+	block := make([]int, n)
+	for i := range block {
+		block[i] = i
+	}
+	return block
 }
 
 // components returns the sets of indices that are connected by |S_ij| > rho, in order of their smallest index.
@@ -137,15 +148,26 @@ func components(s dense.Matrix[float64], rho float64) (blocks [][]int) {
 
 func newGlassoRun(s dense.Matrix[float64], rho float64, block []int, mon *iteration.Monitor) *glassoRun {
 	n := len(block)
-	r := &glassoRun{s: dense.New[float64](n, n), rho: rho, mon: mon, theta: dense.New[float64](n, n), w: dense.New[float64](n, n)}
+	r := &glassoRun{s: dense.New[float64](n, n), rho: dense.New[float64](n, n), mon: mon, theta: dense.New[float64](n, n), w: dense.New[float64](n, n)}
 	for i, a := range block {
 		for j, b := range block {
-			r.s.Set(i, j, s.At(a, b))
+			unit := unitOf(s, a, b)
+			r.s.Set(i, j, s.At(a, b)/unit)
+			if i != j {
+				r.rho.Set(i, j, rho/unit)
+			}
 		}
-		r.theta.Set(i, i, 1/r.s.At(i, i))
+		r.s.Set(i, i, 1)
+		r.theta.Set(i, i, 1)
+		r.logs += math.Log(s.At(a, a))
 	}
 	r.scale = math.Sqrt(dense.Dot(r.s.Data, r.s.Data))
 	return r
+}
+
+// unitOf is the unit of the entry (i, j) of a covariance.
+func unitOf(s dense.Matrix[float64], i, j int) float64 {
+	return math.Sqrt(s.At(i, i)) * math.Sqrt(s.At(j, j))
 }
 
 // evaluate sets w and cost for theta; false means that theta is not positive definite.
@@ -162,34 +184,26 @@ func (r *glassoRun) evaluate(theta dense.Matrix[float64]) (cost float64, ok bool
 	dense.InvertLower(inverse)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, inverse, inverse, 0, r.w)
 	dense.Mirror(r.w)
-	return cost + dense.Dot(r.s.Data, theta.Data) + r.rho*offDiagonalSum(theta), true
+	return cost + r.logs + dense.Dot(r.s.Data, theta.Data) + r.penalty(theta), true
 }
 
-func offDiagonalSum(a dense.Matrix[float64]) (sum float64) {
-	for i := range a.Rows {
-		for j, v := range a.Row(i) {
-			if i != j {
-				sum += math.Abs(v)
-			}
-		}
+func (r *glassoRun) penalty(a dense.Matrix[float64]) (sum float64) {
+	for i, v := range a.Data {
+		sum += r.rho.Data[i] * math.Abs(v)
 	}
 	return sum
 }
 
-// residual sets dst to the smallest subgradient of the cost at theta, whose inverse is w, and returns its norm.
-func residual(dst, s, w, theta dense.Matrix[float64], rho float64) float64 {
-	for i := range s.Rows {
-		for j, t := range theta.Row(i) {
-			g := s.At(i, j) - w.At(i, j)
-			switch {
-			case i == j:
-			case t != 0:
-				g += math.Copysign(rho, t)
-			default:
-				g = soft(g, rho)
-			}
-			dst.Set(i, j, g)
+// residual sets dst to the smallest subgradient of the cost at theta, which has been evaluated, and returns its norm.
+func (r *glassoRun) residual(dst, theta dense.Matrix[float64]) float64 {
+	for i, t := range theta.Data {
+		g := r.s.Data[i] - r.w.Data[i]
+		if t != 0 {
+			g += math.Copysign(r.rho.Data[i], t)
+		} else {
+			g = soft(g, r.rho.Data[i])
 		}
+		dst.Data[i] = g
 	}
 	return math.Sqrt(dense.Dot(dst.Data, dst.Data))
 }
@@ -209,14 +223,14 @@ func (r *glassoRun) newton() error {
 	if r.cost, ok = r.evaluate(r.theta); !ok {
 		return errors.New("the start is not positive definite")
 	}
-	for inner := 1; !r.mon.Done(nil, r.cost, residual(trial, r.s, r.w, r.theta, r.rho), r.scale); inner++ {
+	for inner := 1; !r.mon.Done(nil, r.cost, r.residual(trial, r.theta), r.scale); inner++ {
 		r.model(d, v, min(inner+1, 20))
-		decrease := -r.rho * offDiagonalSum(r.theta)
+		decrease := -r.penalty(r.theta)
 		for i, t := range r.theta.Data {
 			trial.Data[i] = t + d.Data[i]
 			decrease += (r.s.Data[i] - r.w.Data[i]) * d.Data[i]
 		}
-		decrease += r.rho * offDiagonalSum(trial)
+		decrease += r.penalty(trial)
 		before, accepted := r.cost, false
 		rounding := 1e3 * 0x1p-52 * math.Max(1, math.Abs(before))
 		for t := 1.0; t > 1e-10 && !accepted; t /= 2 {
@@ -253,13 +267,13 @@ func (r *glassoRun) model(d, v dense.Matrix[float64], sweeps int) {
 			}
 			for j := i; j < n; j++ {
 				g, t := r.s.At(i, j)-r.w.At(i, j), r.theta.At(i, j)
-				if t == 0 && d.At(i, j) == 0 && math.Abs(g) <= r.rho {
+				if t == 0 && d.At(i, j) == 0 && math.Abs(g) <= r.rho.At(i, j) {
 					continue
 				}
-				wii, wij, wjj, rho := r.w.At(i, i), r.w.At(i, j), r.w.At(j, j), r.rho
+				wii, wij, wjj, rho := r.w.At(i, i), r.w.At(i, j), r.w.At(j, j), r.rho.At(i, j)
 				a := wij*wij + wii*wjj
 				if i == j {
-					a, rho = wij*wij, 0
+					a = wij * wij
 				}
 				b, c := g+dense.Dot(at, r.w.Row(j)), t+d.At(i, j)
 				mu := soft(c-b/a, rho/a) - c
@@ -296,14 +310,14 @@ func (r *glassoRun) admm() error {
 		var definite bool
 		left := r.scale
 		if r.cost, definite = r.evaluate(z); definite {
-			left = residual(work, r.s, r.w, z, r.rho)
+			left = r.residual(work, z)
 		}
 		if r.mon.Done(nil, r.cost, left, r.scale) {
 			r.theta.Copy(z)
 			return nil
 		}
-		for i, s := range r.s.Data {
-			m.Data[i] = penalty*(z.Data[i]-u.Data[i]) - s
+		for i, v := range r.s.Data {
+			m.Data[i] = penalty*(z.Data[i]-u.Data[i]) - v
 		}
 		if !solver.Sym(m, values) {
 			return errors.New("the eigendecomposition failed")
@@ -312,8 +326,8 @@ func (r *glassoRun) admm() error {
 			values[k] = (l + math.Sqrt(l*l+4*penalty)) / (2 * penalty)
 		}
 		for i := range n {
-			for k, x := range m.Row(i) {
-				work.Set(i, k, x*values[k])
+			for k, v := range m.Row(i) {
+				work.Set(i, k, v*values[k])
 			}
 		}
 		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, m, 0, r.theta)
@@ -322,10 +336,7 @@ func (r *glassoRun) admm() error {
 		for i := range n {
 			for j := range n {
 				t, old := r.theta.At(i, j), z.At(i, j)
-				next := t + u.At(i, j)
-				if i != j {
-					next = soft(next, r.rho/penalty)
-				}
+				next := soft(t+u.At(i, j), r.rho.At(i, j)/penalty)
 				z.Set(i, j, next)
 				u.Set(i, j, u.At(i, j)+t-next)
 				primal += (t - next) * (t - next)
@@ -374,46 +385,54 @@ func localGap(g, theta dense.Matrix[float64]) float64 {
 	return -d - math.Log1p(-d)
 }
 
-// glassoOutcome states the residual and the duality gap of the whole matrix. The dual point is W with its distance to S cut to rho. Since -log det
+// valueGap is the cost at theta less the value at a dual point, of which the Cholesky factor is given, and what rounding may have taken from it: a few units of what is
+// added up.
+func (r *glassoRun) valueGap(cost float64, theta, dual dense.Matrix[float64]) float64 {
+	n := float64(theta.Rows)
+	gap, size := cost-r.logs-n, math.Abs(cost)+math.Abs(r.logs)+n
+	for i, t := range theta.Data {
+		size += (math.Abs(r.s.Data[i]) + r.rho.Data[i]) * math.Abs(t)
+	}
+	for i := range theta.Rows {
+		log := 2 * math.Log(dual.At(i, i))
+		gap, size = gap-log, size+2*math.Abs(log)
+	}
+	return max(gap, 0) + 0x1p-50*size
+}
+
+// outcome states the residual and the duality gap of the whole matrix. The dual point is W with its distance to S cut to rho. Since -log det
 // is self-concordant the gap bounds the affine-invariant distance to the solution: with t the logarithms of the eigenvalues of T*^-1 T,
 // gap >= sum (e^t - 1 - t) >= sum t^2/(2 + |t|).
-func glassoOutcome(s, theta dense.Matrix[float64], rho float64, count, blocks int, mon *iteration.Monitor) (*outcome, error) {
+func (r *glassoRun) outcome(s dense.Matrix[float64], rho float64, count, blocks int) (*outcome, error) {
 	n := s.Rows
-	all := &glassoRun{s: s, rho: rho, w: dense.New[float64](n, n)}
-	cost, ok := all.evaluate(theta)
+	cost, ok := r.evaluate(r.theta)
 	if !ok {
 		return nil, errors.New("glasso: the result is not positive definite: give more iterations, or raise rho")
 	}
-	r := mon.Result(nil, mon.Status.HessianProducts)
-	sub := dense.New[float64](n, n)
-	r.Objective, r.GradientNorm = cost, residual(sub, s, all.w, theta, rho)
-	scale := math.Sqrt(dense.Dot(s.Data, s.Data))
-	r.RelativeGradient = r.GradientNorm / scale
+	run := r.mon.Result(nil, r.mon.Status.HessianProducts)
+	sub, dual, theta := dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n)
+	run.Objective, run.GradientNorm = cost, r.residual(sub, r.theta)
+	run.RelativeGradient = run.GradientNorm / r.scale
 	edges := 0
-	dual := dense.New[float64](n, n)
 	for i := range n {
-		for j := range n {
-			e := all.w.At(i, j) - s.At(i, j)
-			dual.Set(i, j, s.At(i, j)+min(max(e, -rho), rho))
-			if i < j && theta.At(i, j) != 0 {
+		for j, t := range r.theta.Row(i) {
+			limit := r.rho.At(i, j)
+			dual.Set(i, j, r.s.At(i, j)+min(max(r.w.At(i, j)-r.s.At(i, j), -limit), limit))
+			if i < j && t != 0 {
 				edges++
 			}
+			theta.Set(i, j, t/unitOf(s, i, j))
 		}
-		dual.Set(i, i, s.At(i, i))
 	}
 	parts := []Part{numberPart("rho", rho), numberPart("edges", float64(edges)), numberPart("components", float64(blocks))}
-	gap := localGap(sub, theta)
+	gap := localGap(sub, r.theta)
 	if dense.Cholesky(dual) < 0 {
-		g := cost - float64(n)
-		for i := range n {
-			g -= 2 * math.Log(dual.At(i, i))
-		}
-		gap = min(gap, max(g, 0x1p-52*math.Abs(cost)))
+		gap = min(gap, r.valueGap(cost, r.theta, dual))
 	}
-	r.Certificate = solve.Certificate{Kind: "none"}
+	run.Certificate = solve.Certificate{Kind: "none"}
 	if !math.IsInf(gap, 1) {
-		r.Certificate = solve.Certificate{Kind: "duality-gap", Value: bound.LogDet(gap), Bound: true}
+		run.Certificate = solve.Certificate{Kind: "duality-gap", Value: bound.LogDet(gap), Bound: true}
 		parts = append(parts, numberPart("duality_gap", gap))
 	}
-	return &outcome{run: r, n: n, count: count, solution: symmetric(theta), parts: parts}, nil
+	return &outcome{run: run, n: n, count: count, solution: symmetric(theta), parts: parts}, nil
 }

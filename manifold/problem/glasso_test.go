@@ -2,12 +2,14 @@ package problem
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/gallery"
+	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -121,6 +123,48 @@ func TestGlassoReachesTheToleranceInEveryMethod(t *testing.T) {
 						t.Errorf("%s, n = %d, condition %g, tolerance %g: %s", method, n, kappa, tolerance, r.Reason)
 					}
 				}
+			}
+		}
+	}
+}
+
+// TestGlassoBoundHolds: the duality gap of small gaps is the difference of large numbers, whose rounding the bound contains. The solution by Newton's method has a residual of
+// rounding and is as good as exact; 1e-12 is that of the gradients at the condition of these data.
+func TestGlassoBoundHolds(t *testing.T) {
+	rng := rand.New(rand.NewPCG(61, 62))
+	for range 60 {
+		n := 2 + rng.IntN(3)
+		d := Data{Samples: normalDense(rng, 4*n, n, 1)}
+		exact := solved(t, "glasso", d, &Options{Solver: solve.Options{Tolerance: 1e-14}})
+		for _, method := range []string{"admm", "trust"} {
+			r := solved(t, "glasso", d, &Options{Method: method})
+			off, err := manifold.Distance(r.Solution, exact.Solution)
+			if err != nil || off > r.Certificate.Value+1e-12 {
+				t.Errorf("%s, n = %d: %g away, bound %g (%v)", method, n, off, r.Certificate.Value, err)
+			}
+		}
+	}
+}
+
+// TestGlassoOfVariablesInDifferentUnits: the variable with the largest variance does not hide what is left of the others. A run that says it has converged is near
+// the solution, and newton and admm get there.
+func TestGlassoOfVariablesInDifferentUnits(t *testing.T) {
+	rng := rand.New(rand.NewPCG(63, 64))
+	for range 20 {
+		x := normalDense(rng, 6, 3, 0)
+		for i, unit := range []float64{1e-6, 1, 1e2} {
+			for k := range 6 {
+				x.Set(k, i, x.At(k, i)*unit)
+			}
+		}
+		d := Data{Samples: x}
+		for _, method := range []string{"newton", "admm", "trust"} {
+			r, err := Solve("glasso", d, &Options{Method: method, Parameters: Parameters{Rho: 1e-9}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if method != "trust" && !r.Converged || r.Converged && r.Certificate.Value > 1e-4 {
+				t.Errorf("%s: converged %v (%s), distance %g", method, r.Converged, r.Reason, r.Certificate.Value)
 			}
 		}
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	smoothFirst = 0.1  // width of the smoothing at the start, relative to the size of an entry
+	smoothFirst = 0.1  // width of the smoothing at the start, of entries in units in which the variances are 1
 	smoothLast  = 1e-9 // and at the end
 	smoothStep  = 0.03 // from one to the next
 	smoothZero  = 1e3  // entries below so many widths are zero
@@ -23,12 +23,6 @@ const (
 // at every zero that the solution is sought for, so that no Riemannian solver for smooth costs applies to it directly.
 func (r *glassoRun) smooth() error {
 	n, o := r.s.Rows, *r.mon.Options
-	size := dense.New[float64](n, n)
-	for i := range n {
-		for j := range n {
-			size.Set(i, j, 1/math.Sqrt(r.s.At(i, i)*r.s.At(j, j)))
-		}
-	}
 	m, err := manifold.NewAffine(n, manifold.AffineOptions{})
 	if err != nil {
 		return err
@@ -39,7 +33,7 @@ func (r *glassoRun) smooth() error {
 	}
 	width := smoothFirst
 	for {
-		f, err := FromEuclidean(m, r.smoothed(size, width))
+		f, err := FromEuclidean(m, r.smoothed(width))
 		if err != nil {
 			return err
 		}
@@ -59,6 +53,9 @@ func (r *glassoRun) smooth() error {
 		r.mon.Status.Evaluations += run.Evaluations
 		r.mon.Status.HessianProducts += run.HessianProducts
 		r.mon.Reason = run.Reason
+		if all, over := solve.IterationLimit(o.MaxIterations).Check(&r.mon.Status); over && run.Reason.Name == all.Name {
+			r.mon.Reason = all // of all stages
+		}
 		if last || r.mon.Status.Iteration >= o.MaxIterations || run.Reason.Name == "callback" || run.Reason.Name == "time" {
 			break
 		}
@@ -67,7 +64,7 @@ func (r *glassoRun) smooth() error {
 	r.theta.Copy(view(manifold.DenseOf(p.Sym())))
 	for i := range n {
 		for j := range n {
-			if i != j && math.Abs(r.theta.At(i, j)) <= smoothZero*width*size.At(i, j) {
+			if i != j && math.Abs(r.theta.At(i, j)) <= smoothZero*width {
 				r.theta.Set(i, j, 0)
 			}
 		}
@@ -83,7 +80,7 @@ func (r *glassoRun) settle() error {
 	if r.cost, ok = r.evaluate(r.theta); !ok {
 		return &manifold.PointError{What: "the smoothed solution without its small entries is not positive definite; use newton"}
 	}
-	reason, left := r.mon.Reason, residual(sub, r.s, r.w, r.theta, r.rho)
+	reason, left := r.mon.Reason, r.residual(sub, r.theta)
 	switch {
 	case r.mon.Done(nil, r.cost, left, r.scale) && r.mon.Reason.Converged:
 	case left <= 10*r.mon.Target():
@@ -97,14 +94,13 @@ func (r *glassoRun) settle() error {
 }
 
 // smoothed is the cost with the smoothed penalty.
-func (r *glassoRun) smoothed(size dense.Matrix[float64], width float64) Euclidean {
+func (r *glassoRun) smoothed(width float64) Euclidean {
 	n := r.s.Rows
-	each := func(s *mat.SymDense, visit func(i, j int, t, root, w float64)) {
+	each := func(s *mat.SymDense, visit func(i, j int, t, root float64)) {
 		for i := range n {
 			for j := i; j < n; j++ {
-				t, scale := s.At(i, j), size.At(i, j)
-				relative := t / scale
-				visit(i, j, t, scale*math.Sqrt(relative*relative+width*width), width*scale)
+				t := s.At(i, j)
+				visit(i, j, t, math.Sqrt(t*t+width*width))
 			}
 		}
 	}
@@ -112,24 +108,20 @@ func (r *glassoRun) smoothed(size dense.Matrix[float64], width float64) Euclidea
 	return Euclidean{
 		N: n,
 		Cost: func(s *mat.SymDense) float64 {
-			cost := -inverse.logDet(s)
-			each(s, func(i, j int, t, root, w float64) {
+			cost := r.logs - inverse.logDet(s)
+			each(s, func(i, j int, t, root float64) {
 				if i == j {
 					cost += r.s.At(i, i) * t
 				} else {
-					cost += 2 * (r.s.At(i, j)*t + r.rho*(root-w))
+					cost += 2 * (r.s.At(i, j)*t + r.rho.At(i, j)*(root-width))
 				}
 			})
 			return cost
 		},
 		Gradient: func(g, s *mat.SymDense) {
 			inv := inverse.of(s)
-			each(s, func(i, j int, t, root, _ float64) {
-				v := r.s.At(i, j) - inv.At(i, j)
-				if i != j {
-					v += r.rho * t / root
-				}
-				g.SetSym(i, j, v)
+			each(s, func(i, j int, t, root float64) {
+				g.SetSym(i, j, r.s.At(i, j)-inv.At(i, j)+r.rho.At(i, j)*t/root)
 			})
 		},
 		Hessian: func(h, s, u *mat.SymDense) {
@@ -137,12 +129,8 @@ func (r *glassoRun) smoothed(size dense.Matrix[float64], width float64) Euclidea
 			fill(full, u)
 			dense.Gemm(dense.NoTrans, dense.NoTrans, 1, inv, full, 0, work)
 			dense.Gemm(dense.NoTrans, dense.NoTrans, 1, work, inv, 0, out)
-			each(s, func(i, j int, _, root, w float64) {
-				v := out.At(i, j)
-				if i != j {
-					v += r.rho * (w / root) * (w / root) / root * u.At(i, j)
-				}
-				h.SetSym(i, j, v)
+			each(s, func(i, j int, _, root float64) {
+				h.SetSym(i, j, out.At(i, j)+r.rho.At(i, j)*(width/root)*(width/root)/root*u.At(i, j))
 			})
 		},
 	}

@@ -108,3 +108,35 @@ func TestToleranceBelowRounding(t *testing.T) {
 		}
 	}
 }
+
+// TestRemediesInAnyUnits: what other units would not mend keeps its own remedy beside that of scaling the data, and what is singular to rounding has one that fits
+// the data.
+func TestRemediesInAnyUnits(t *testing.T) {
+	zero := mat.NewDense(5, 2, []float64{1, 2, 0, 0, 3, 1, -1, 2, 2, 2})
+	skew := mat.NewDense(9, 3, nil)
+	rng := rand.New(rand.NewPCG(81, 82))
+	for i := range 9 {
+		skew.SetRow(i, []float64{1e9 * rng.NormFloat64(), rng.NormFloat64(), rng.NormFloat64()})
+	}
+	indefinite := []mat.Symmetric{mat.NewSymDense(2, []float64{1, 2, 2, 1})}
+	same := []mat.Symmetric{mat.NewSymDense(1, []float64{1}), mat.NewSymDense(1, []float64{1})}
+	for _, c := range []struct {
+		name, method, want string
+		d                  Data
+	}{
+		{"tyler", "", "remove it", Data{Samples: zero}},
+		{"glasso", "", "solve nearest-spd first", Data{Matrices: indefinite}},
+		{"student", "trust", "scale the variables", Data{Samples: skew}},
+		{"huber", "lbfgs", "scale the variables", Data{Samples: skew}},
+		{"outliers", "", "give matrices that differ", Data{Matrices: same}},
+		{"tangent", "principal", "(method vectors)", Data{Matrices: same}},
+		{"recenter", "center-scale", "(method center)", Data{Matrices: same}},
+	} {
+		for _, unit := range []float64{1, 0x1p-400} {
+			_, err := Solve(c.name, inUnits(c.d, unit), &Options{Method: c.method})
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), scaleRemedy+":") != (unit != 1) {
+				t.Errorf("%s by %s in units of %g: %v", c.name, c.method, unit, err)
+			}
+		}
+	}
+}

@@ -2,6 +2,7 @@ package problem
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -238,6 +239,27 @@ func TestBarycenterCertificateAtLooseTolerances(t *testing.T) {
 				if d, err := manifold.Distance(r.Solution, exact.Solution); err != nil || !(d <= 1.2*r.Certificate.Value+1e-9) {
 					t.Errorf("%s, condition %g, tolerance %g: %g away, %+v, %v", method, kappa, tolerance, d, r.Certificate, err)
 				}
+			}
+		}
+	}
+}
+
+// TestMeanOfMatricesEqualToRounding: what differs by rounding alone has a mean and a median by their own methods, also where matrices are taken side by side.
+func TestMeanOfMatricesEqualToRounding(t *testing.T) {
+	const n = 12
+	rng := rand.New(rand.NewPCG(91, 92))
+	for range 100 {
+		var ms []mat.Symmetric
+		for range 5 {
+			a := mat.NewSymDense(n, nil)
+			for i := range n {
+				a.SetSym(i, i, 1+float64(rng.IntN(7)-3)*0x1p-53)
+			}
+			ms = append(ms, a)
+		}
+		for _, name := range []string{"mean", "median"} {
+			if r := solved(t, name, Data{Matrices: ms, Weights: []float64{0, 1e-8, 1e-8, 1e-8, 1}}, nil); !r.Converged {
+				t.Errorf("%s: %s", name, r.Reason)
 			}
 		}
 	}

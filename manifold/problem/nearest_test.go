@@ -162,6 +162,10 @@ func TestNearestBadInput(t *testing.T) {
 		refused(t, name, nan, nil, "matrix 0: entry (0,1) is NaN")
 	}
 	refused(t, "nearest-spd", negative, nil, "no positive eigenvalue")
+	diagonal := []mat.Symmetric{mat.NewSymDense(2, []float64{1, 0, 0, 1e-8})}
+	if _, err := Solve("nearest-spd", Data{Matrices: diagonal}, &Options{Method: "polar"}); err == nil || !strings.Contains(err.Error(), "take the method eigen") {
+		t.Errorf("polar factor of a singular matrix: %v", err)
+	}
 	if _, err := Solve("nearest-spd", two, &Options{Parameters: Parameters{Floor: 1}}); err == nil || !strings.Contains(err.Error(), "Floor") {
 		t.Errorf("floor of 1: %v", err)
 	}

@@ -1,7 +1,6 @@
 package problem
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
@@ -94,14 +93,17 @@ type outcome struct {
 // check refuses numbers that are not finite: the magnitudes of the data have left the range of float64 somewhere on the way.
 func (c *outcome) check() error {
 	r := c.run
-	finite := allFinite([]float64{r.Objective, r.GradientNorm, r.RelativeGradient, r.Certificate.Value}) && allFinite(c.solution.RawSymmetric().Data)
+	numbers := [][]float64{{r.Objective}, {r.GradientNorm}, {r.RelativeGradient}, {r.Certificate.Value}, c.solution.RawSymmetric().Data}
+	names := []string{"objective", "gradient norm", "relative gradient", "certificate", "solution"}
 	for _, p := range c.parts {
 		for _, m := range p.Matrices {
-			finite = finite && allFinite(m.RawMatrix().Data)
+			numbers, names = append(numbers, m.RawMatrix().Data), append(names, p.Name)
 		}
 	}
-	if !finite {
-		return &DataError{Err: errors.New("the result is not finite: the numbers overflow or underflow"), Remedy: "scale the data"}
+	for i, v := range numbers {
+		if !allFinite(v) {
+			return &DataError{Err: fmt.Errorf("the result is not finite (%s): the numbers overflow or underflow", names[i]), Remedy: scaleRemedy}
+		}
 	}
 	return nil
 }

@@ -21,7 +21,11 @@ func refusal(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &DataError{Err: errors.New(strings.TrimPrefix(err.Error(), "learn: "))}
+	e := &DataError{Err: errors.New(strings.TrimPrefix(err.Error(), "learn: "))}
+	if point := (*manifold.PointError)(nil); errors.As(err, &point) {
+		e.Remedy = ridgeRemedy
+	}
+	return e
 }
 
 // certifyCentre bounds the distance of a centre from the mean of its matrices, given the norm of the mean of the logarithms there: half the mean square distance

@@ -38,13 +38,16 @@ func (s *Design) certify() (gap float64, c solve.Certificate) {
 	return gap, c
 }
 
-// floor returns the g below which a point has no weight in any optimum, see certify.
+// floor returns the g below which a point has no weight in any optimum, see certify, whatever rounding has done to g: at an optimum it is d, where those of all points with weight lie.
 func (s *Design) floor() float64 {
 	_, _, above, _ := s.extremes()
 	d := float64(s.y.Cols)
 	a := d * max(above, 0)
-	return d * (1 + a/2 - math.Sqrt(max(a*(4+a-4/d), 0))/2)
+	return d * (1 - roundingOfG + a/2 - math.Sqrt(max(a*(4+a-4/d), 0))/2)
 }
+
+// roundingOfG is that of g, relative to d.
+const roundingOfG = 1e-10
 
 // largestSupport bounds the memory, k^2 numbers for k points, and the k^3/3 operations of Newton steps and of supportResidual.
 const largestSupport = 4000
@@ -54,9 +57,8 @@ const largestSupport = 4000
 func (s *Design) supportResidual(floor float64) (r, rest float64) {
 	var support []int
 	d := float64(s.y.Cols)
-	slack := 1e-10 * d // rounding of g
 	for i, g := range s.g {
-		if s.u[i] > 0 || g >= floor-slack {
+		if s.u[i] > 0 || g >= floor {
 			support = append(support, i)
 		}
 	}
