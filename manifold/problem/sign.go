@@ -253,7 +253,7 @@ func (l *lyapunovInverse) prepare(h, r dense.Matrix[float64]) error {
 		return nil
 	}
 	if l.exact == nil {
-		l.exact = &pencil{t: l.matrix(l.n, l.n), s: l.matrix(l.n, l.n), w: l.matrix(l.n, l.n), mu: make([]float64, l.n)}
+		l.exact = newPencil(l.n, &l.lender)
 	}
 	if err := l.exact.decompose(h); err != nil {
 		return err

@@ -208,7 +208,7 @@ func TestHeldInverse(t *testing.T) {
 			got, want, work := dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n)
 			l.solve(got, r)
 			least, longer := l.bounds()
-			exact := newPencil(n)
+			exact := newPencil(n, new(lender))
 			if err := exact.decompose(near); err != nil {
 				t.Fatal(err)
 			}
