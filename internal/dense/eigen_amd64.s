@@ -676,7 +676,7 @@ rotateRowsAVX512_loop1:
 	RET
 
 // func poleSumsAVX512(d *float64, z2 *float64, n int, origin float64, tau float64, sums *float64)
-// Requires: AVX, AVX512DQ, AVX512F, SSE2
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·poleSumsAVX512(SB), NOSPLIT, $0-48
 	MOVQ         d+0(FP), SI
 	MOVQ         z2+8(FP), DI
@@ -686,15 +686,13 @@ TEXT ·poleSumsAVX512(SB), NOSPLIT, $0-48
 	VXORPD       Y2, Y2, Y2
 	VXORPD       Y3, Y3, Y3
 	MOVQ         $0x3ff0000000000000, AX
-	MOVQ         AX, X4
+	VMOVQ        AX, X4
 	VBROADCASTSD X4, Z4
 	MOVQ         $0x7fffffffffffffff, AX
-	MOVQ         AX, X5
+	VMOVQ        AX, X5
 	VBROADCASTSD X5, Z5
-	MOVSD        origin+24(FP), X6
-	VBROADCASTSD X6, Z6
-	MOVSD        tau+32(FP), X7
-	VBROADCASTSD X7, Z7
+	VBROADCASTSD origin+24(FP), Z6
+	VBROADCASTSD tau+32(FP), Z7
 
 poleSumsAVX512_loop:
 	VMOVUPD       (SI), Z8
@@ -1448,7 +1446,7 @@ rotateRowsAVX2_loop1:
 	RET
 
 // func poleSumsAVX2(d *float64, z2 *float64, n int, origin float64, tau float64, sums *float64)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3
 TEXT ·poleSumsAVX2(SB), NOSPLIT, $0-48
 	MOVQ         d+0(FP), SI
 	MOVQ         z2+8(FP), DI
@@ -1462,15 +1460,13 @@ TEXT ·poleSumsAVX2(SB), NOSPLIT, $0-48
 	VXORPD       Y6, Y6, Y6
 	VXORPD       Y7, Y7, Y7
 	MOVQ         $0x3ff0000000000000, AX
-	MOVQ         AX, X8
+	VMOVQ        AX, X8
 	VBROADCASTSD X8, Y8
 	MOVQ         $0x7fffffffffffffff, AX
-	MOVQ         AX, X9
+	VMOVQ        AX, X9
 	VBROADCASTSD X9, Y9
-	MOVSD        origin+24(FP), X10
-	VBROADCASTSD X10, Y10
-	MOVSD        tau+32(FP), X11
-	VBROADCASTSD X11, Y11
+	VBROADCASTSD origin+24(FP), Y10
+	VBROADCASTSD tau+32(FP), Y11
 
 poleSumsAVX2_loop:
 	VMOVUPD     (SI), Y12

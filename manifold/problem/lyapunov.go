@@ -14,13 +14,14 @@ var lyapunov = Problem{
 		return in.(*sandwich).known, nil
 	})},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {
-		fa, fc, err := matrixPair(d, false, "A and C of A X + X A = C")
+		var l lender
+		fa, fc, err := l.matrixPair(d, false, "A and C of A X + X A = C")
 		if err != nil {
 			return nil, err
 		}
 		n := fa.Dim()
 		a, x := view(manifold.DenseOf(d.Matrices[0])), view(manifold.DenseOf(d.Matrices[1]))
-		p := newPencil(n)
+		p := newPencil(n, &l)
 		if err := p.decompose(a); err != nil {
 			return nil, err
 		}
@@ -30,7 +31,7 @@ var lyapunov = Problem{
 		if err != nil {
 			return nil, &DataError{Where: "solution", Err: err, Remedy: "the equation is too ill-conditioned; " + ridgeRemedy}
 		}
-		work, other := dense.New[float64](n, n), dense.New[float64](n, n)
+		work, other := l.matrix(n, n), l.matrix(n, n)
 		congruent(work, view(fc.F()), view(known.F()), other)
 		var trace float64
 		for i := range n {
@@ -38,7 +39,7 @@ var lyapunov = Problem{
 		}
 		small := smallestAtLeast(known)
 		scale := 200 * smallestAtLeast(fa) * small * small
-		o := newSandwich(knownMinimizer{known: known, from: manifold.IdentityFrame(n, 1), count: 2}, max(scale, 1e-6*trace))
+		o := newSandwich(knownMinimizer{known: known, from: manifold.IdentityFrame(n, 1), count: 2}, max(scale, 1e-6*trace), l)
 		o.diagonalScale = scale
 		dense.Scale(2, p.mu, p.mu)
 		p.weigh()

@@ -12,7 +12,8 @@ var metricNearness = Problem{
 	Takes: Matrices,
 	Own:   []Method{closedForm("the minimizer is Q^-1, by Cholesky", func(in instance) (*manifold.Frame, error) { return in.(*sandwich).known, nil })},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {
-		q, c, err := matrixPair(d, true, "Q and the second moment of x")
+		var l lender
+		q, c, err := l.matrixPair(d, true, "Q and the second moment of x")
 		if err != nil {
 			return nil, err
 		}
@@ -21,7 +22,7 @@ var metricNearness = Problem{
 			c = manifold.IdentityFrame(n, 1)
 		}
 		o := newSandwich(knownMinimizer{known: q, from: manifold.IdentityFrame(n, 1), count: len(d.Matrices)},
-			100*smallestAtLeast(c))
+			100*smallestAtLeast(c), l)
 		o.diagonalScale = o.scale
 		o.known.Invert()
 		matrix := view(manifold.DenseOf(d.Matrices[0]))

@@ -17,12 +17,11 @@ type pencil struct {
 	weights []float64 // 2/(mu_i + mu_j)
 	roots   []float64 // mu_i^-1/2
 	solver  eigen.Solver
-	lower   bool // T is lower triangular
+	lower   bool    // T is lower triangular
+	lender  *lender // of the weights
 }
 
-func newPencil(n int) *pencil {
-	return &pencil{t: dense.New[float64](n, n), s: dense.New[float64](n, n), w: dense.New[float64](n, n), mu: make([]float64, n)}
-}
+func newPencil(n int, l *lender) *pencil { return l.pencil(l.matrix(n, n), l.matrix(n, n)) }
 
 // set diagonalises the pencil: one Cholesky factorization and one eigendecomposition. Eigenvalues that rounding has made too small are raised.
 func (p *pencil) set(a, b dense.Matrix[float64]) error {
@@ -120,7 +119,7 @@ func (p *pencil) raise(mu []float64) {
 // weigh sets the weights to those of mu.
 func (p *pencil) weigh() {
 	if p.weights == nil {
-		p.weights, p.roots = make([]float64, len(p.mu)*len(p.mu)), make([]float64, len(p.mu))
+		p.weights, p.roots = p.lender.vector(len(p.mu)*len(p.mu)), make([]float64, len(p.mu))
 	}
 	for i, a := range p.mu {
 		p.roots[i] = 1 / math.Sqrt(a)

@@ -200,7 +200,7 @@ func (o *procrustesObjective) preconditioner() error {
 	}
 	dense.Mirror(means[0])
 	dense.Mirror(means[1])
-	o.inverse = newPencil(o.n)
+	o.inverse = newPencil(o.n, &o.lender)
 	return o.inverse.set(means[0], means[1])
 }
 

@@ -55,7 +55,9 @@ const nearby = 1e-3
 // near returns the length of F^-1 X* F^-T - I. One and a half products.
 func (k *knownMinimizer) near(p *manifold.Frame) float64 {
 	n := p.Dim()
-	work, c := dense.New[float64](n, n), dense.New[float64](n, n)
+	var l lender
+	defer l.recycle()
+	work, c := l.matrix(n, n), l.matrix(n, n)
 	if inverse := view(p.Inverse()); p.Lower() {
 		dense.MulLower(dense.NoTrans, inverse, view(k.known.F()), work)
 	} else {
@@ -206,12 +208,22 @@ func checkPair(d *Data, optional bool, names string) error {
 	return &DataError{count: true, Err: fmt.Errorf("%d matrices given, %s%s", n, want, names)}
 }
 
-// matrixPair returns the frames of the two matrices of the data; with optional set the second may be missing, and is then nil.
-func matrixPair(d *Data, optional bool, names string) (a, b *manifold.Frame, err error) {
+// matrixPair returns the frames of the two matrices of the data, the second in lent memory; with optional set it may be missing, and is then nil.
+func (l *lender) matrixPair(d *Data, optional bool, names string) (a, b *manifold.Frame, err error) {
 	if err := checkPair(d, optional, names); err != nil {
 		return nil, nil, err
 	}
-	frames, err := factorMatrices(d.Matrices)
+	var memory []float64
+	if len(d.Matrices) == 2 {
+		n := d.Matrices[1].SymmetricDim()
+		memory = l.vector(2 * n * n)
+	}
+	frames, err := factorEach(d.Matrices, func(k int) (*manifold.Frame, error) {
+		if k == 1 {
+			return manifold.NewFrameIn(memory, d.Matrices[1])
+		}
+		return manifold.NewFrame(d.Matrices[0])
+	})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -53,7 +53,7 @@ func riccatiFrames(d *Data) (a, inverse *manifold.Frame, err error) {
 type riccatiObjective struct {
 	knownMinimizer                 // known is nil before find
 	a, inverse     *manifold.Frame // La of A and Lb^-1 of B^-1
-	scale          float64
+	leastCurvature float64         // at the minimizer at least, of H/2
 	work, k        dense.Matrix[float64]
 	newton         lyapunovInverse
 	of             *riccatiMemo          // the point that newton belongs to
@@ -68,14 +68,15 @@ type riccatiMemo struct {
 // newRiccati takes frames of A and of B^-1 as NewFrame and NewInverseFrame make them.
 func newRiccati(a, inverse *manifold.Frame, count int, m func(int) (*manifold.Affine, error), o *Options) (*riccatiObjective, error) {
 	n := a.Dim()
-	r := &riccatiObjective{a: a, inverse: inverse, work: dense.New[float64](n, n), k: dense.New[float64](n, n), step: dense.New[float64](n, n), newton: lyapunovInverse{n: n, loose: !modelled(o)}}
+	r := &riccatiObjective{a: a, inverse: inverse, newton: lyapunovInverse{n: n, loose: !modelled(o)}}
+	r.work, r.k, r.step = r.square(), r.square(), r.square()
 	geometry, err := m(n)
 	if err != nil {
 		return nil, err
 	}
 	r.knownMinimizer = knownMinimizer{m: geometry, from: manifold.IdentityFrame(n, 1), count: count}
 	dense.MulTriangles(view(a.Inverse()), view(inverse.F()), r.work)
-	if r.scale = 100 / math.Sqrt(dense.Dot(r.work.Data, r.work.Data)); !(r.scale > 0) {
+	if r.leastCurvature = 1 / norm(r.work.Data); !(r.leastCurvature > 0) {
 		return nil, &DataError{Where: "equation", Err: errors.New("the product of the matrices is singular to rounding"), Remedy: ridgeRemedy}
 	}
 	return r, nil
@@ -101,9 +102,17 @@ func (r *riccatiObjective) find() error {
 
 func (r *riccatiObjective) size() (int, int) { return r.a.Dim(), r.count }
 
+// square lends a matrix of the size of X.
+func (r *riccatiObjective) square() dense.Matrix[float64] {
+	return r.newton.matrix(r.a.Dim(), r.a.Dim())
+}
+
+// recycle implements recycler.
+func (r *riccatiObjective) recycle() { r.newton.recycle() }
+
 // GradientScale implements solve.Scaler: a hundred times a lower bound of the smallest curvature at the minimizer, where H/2 has the eigenvalues of (A B)^1/2, so
 // that the default tolerance means a distance of 1e-6. The bound is 1/||La^-1 Lb^-1||_F.
-func (r *riccatiObjective) GradientScale(float64) float64 { return r.scale }
+func (r *riccatiObjective) GradientScale(float64) float64 { return 100 * r.leastCurvature }
 
 // GradientRounding implements solve.Rounder: W is a difference of matrices, the sum of which is H.
 func (r *riccatiObjective) GradientRounding(memo solve.Memo) float64 {
@@ -113,8 +122,7 @@ func (r *riccatiObjective) GradientRounding(memo solve.Memo) float64 {
 
 // NewMemo implements solve.Memoizer.
 func (r *riccatiObjective) NewMemo() solve.Memo {
-	n := r.a.Dim()
-	return &riccatiMemo{w: dense.New[float64](n, n), h: dense.New[float64](n, n)}
+	return &riccatiMemo{w: r.square(), h: r.square()}
 }
 
 // Evaluate implements solve.Objective: with a triangular F two thirds of a product, otherwise two.
@@ -176,7 +184,7 @@ func (r *riccatiObjective) HessianVec(dst []float64, p manifold.Point, v []float
 // Precondition implements solve.Preconditioner: see lyapunovInverse.
 func (r *riccatiObjective) Precondition(dst []float64, _ manifold.Point, v []float64, memo solve.Memo) error {
 	m, n := memo.(*riccatiMemo), r.a.Dim()
-	if err := r.invertAt(m); err != nil {
+	if err := r.invertAt(m, heldForSteps); err != nil {
 		return err
 	}
 	for _, times := range []float64{r.m.Kappa(), -r.m.Kappa()} { // the gradient or its opposite, most often
@@ -213,13 +221,13 @@ func (r *riccatiObjective) recall(*manifold.Frame) {}
 // Newtonian implements solve.Newtonian.
 func (r *riccatiObjective) Newtonian() bool { return true }
 
-// invertAt makes newton belong to the point of m.
-func (r *riccatiObjective) invertAt(m *riccatiMemo) error {
+// invertAt makes newton belong to the point of m, or to one whose H is within so much.
+func (r *riccatiObjective) invertAt(m *riccatiMemo, within float64) error {
 	if r.of == m {
 		return nil
 	}
 	r.of, r.stepped = nil, false
-	err := r.newton.set(m.h, m.w)
+	err := r.newton.set(m.h, m.w, within)
 	if err == nil {
 		r.of = m
 	}
@@ -240,19 +248,25 @@ func (r *riccatiObjective) Certify(p manifold.Point, norm float64, memo solve.Me
 	return r.knownMinimizer.Certify(p, norm, memo)
 }
 
-// mostBent is the largest q d of a bound.
-const mostBent = 0.25
+const (
+	mostBent   = 0.25             // the largest q d of a bound
+	surelyNear = nearEnough / 100 // a bound that need not be made smaller
+)
 
 // bound bounds the length d of the geodesic F exp(t eta) F' to the minimizer, and returns false where that is too long. Its second derivative is at least
 // e^-td d^2 l, l the smallest eigenvalue of H, so d <= -log(1 - |W|/l). With s the Newton step the gradient vanishes where eta = s - A^-1 int (A_t - A) eta dt, A and A_t
 // the Hessians along the way, which differ by (e^td - 1)(|M| + |K|) at most, and M, K <= H: d <= |s| + q d^2 with q = |H| e^d/l. Of the d that satisfy this those below
-// the smaller root remain, because d is below the larger one.
+// the smaller root remain, because d is below the larger one. Where the curvature at the minimizer, from which the way is as long, does, none of this is needed.
 func (r *riccatiObjective) bound(m *riccatiMemo) (float64, bool) {
-	if r.invertAt(m) != nil {
+	slope := norm(m.w.Data)
+	if far := -math.Log1p(-slope / (2 * r.leastCurvature)); far <= surelyNear {
+		return far, true
+	}
+	if r.invertAt(m, heldForLength) != nil {
 		return 0, false
 	}
 	least, longer := r.newton.bounds()
-	far := -math.Log1p(-math.Sqrt(dense.Dot(m.w.Data, m.w.Data)) / least)
+	far := -math.Log1p(-slope / least)
 	bent := math.Sqrt(dense.Dot(m.h.Data, m.h.Data)) * math.Exp(far) / least
 	if !(bent*far <= mostBent) {
 		return 0, false

@@ -22,6 +22,11 @@ func (l *lender) single(rows, cols int) dense.Matrix[float32] {
 	return dense.Wrap(rows, cols, dense.Singles(l.matrix(1, (rows*cols+1)/2).Data)[:rows*cols])
 }
 
+// pencil returns a pencil of the size of s and w that works in them.
+func (l *lender) pencil(s, w dense.Matrix[float64]) *pencil {
+	return &pencil{t: l.matrix(s.Rows, s.Rows), s: s, w: w, mu: make([]float64, s.Rows), lender: l}
+}
+
 // recycle implements recycler.
 func (l *lender) recycle() {
 	dense.Recycle(l.lent...)

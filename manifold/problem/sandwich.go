@@ -35,8 +35,9 @@ type sandwichMemo struct {
 	narrow  bool // and so does single
 }
 
-func newSandwich(k knownMinimizer, scale float64) *sandwich {
-	q := &sandwich{knownMinimizer: k, scale: scale}
+// newSandwich takes over what l has lent.
+func newSandwich(k knownMinimizer, scale float64, l lender) *sandwich {
+	q := &sandwich{knownMinimizer: k, scale: scale, lender: l}
 	q.work = [2]dense.Matrix[float64]{q.square(), q.square()}
 	return q
 }
@@ -58,7 +59,7 @@ func (q *sandwich) GradientRounding(memo solve.Memo) float64 {
 
 // NewMemo implements solve.Memoizer.
 func (q *sandwich) NewMemo() solve.Memo {
-	return &sandwichMemo{w: q.square(), a: q.square(), b: q.square(), inverse: q.newPencil(q.square(), q.square())}
+	return &sandwichMemo{w: q.square(), a: q.square(), b: q.square(), inverse: q.pencil(q.square(), q.square())}
 }
 
 // Evaluate implements solve.Objective.
@@ -107,15 +108,10 @@ func (q *sandwich) Precondition(dst []float64, p manifold.Point, v []float64, me
 	return nil
 }
 
-// newPencil returns a pencil that works in s and w.
-func (q *sandwich) newPencil(s, w dense.Matrix[float64]) *pencil {
-	return &pencil{t: q.square(), s: s, w: w, mu: make([]float64, q.known.Dim())}
-}
-
 // decomposed tells whether there is a pencil, which it makes when it is needed first.
 func (q *sandwich) decomposed() bool {
 	if q.constant == nil && !q.lost {
-		p := q.newPencil(q.work[0], q.work[1])
+		p := q.pencil(q.work[0], q.work[1])
 		q.lost = q.diagonalise(p) != nil
 		q.constant = &pencil{t: p.t, mu: p.mu, weights: p.weights, roots: p.roots}
 	}

@@ -15,6 +15,7 @@ import (
 // which keeps Y and takes H to I: from the interval [a, b] with c = (a b)^-1/2 the eigenvalues go to [1, (q + 1/q)/2], q^2 = b/a. The last R, over the
 // middle of that, is Y. Each step is a symmetric positive definite operator on R whatever the rounding, and they commute but for rounding.
 type signIteration struct {
+	*lender
 	h, r, work dense.Matrix[float32]
 	inverses   []dense.Matrix[float32] // G of every step, and space for more
 	made       int                     // steps
@@ -41,8 +42,8 @@ const (
 	looseCondition = 3e6
 )
 
-func newSignIteration(n int) *signIteration {
-	return &signIteration{h: dense.New[float32](n, n), r: dense.New[float32](n, n), work: dense.New[float32](n, n), scratch: make([]float32, dense.InverseWork(n)),
+func newSignIteration(n int, l *lender) *signIteration {
+	return &signIteration{lender: l, h: l.single(n, n), r: l.single(n, n), work: l.single(n, n), scratch: make([]float32, dense.InverseWork(n)),
 		x: make([]float32, n), y: make([]float32, n), z: make([]float32, n)}
 }
 
@@ -136,7 +137,7 @@ func (s *signIteration) iterate(g dense.Matrix[float32], least, most float64, to
 // invert returns the inverse of h in the place of the next G.
 func (s *signIteration) invert() (g dense.Matrix[float32], ok bool) {
 	if s.made == len(s.inverses) {
-		s.inverses = append(s.inverses, dense.New[float32](s.h.Rows, s.h.Rows))
+		s.inverses = append(s.inverses, s.single(s.h.Rows, s.h.Rows))
 	}
 	g = s.inverses[s.made]
 	g.Copy(s.h)
@@ -188,20 +189,62 @@ func (s *signIteration) take(r dense.Matrix[float64]) (size float64) {
 
 // lyapunovInverse solves Lyapunov's equation by the sign iteration where the condition of H allows that, otherwise by an eigendecomposition.
 type lyapunovInverse struct {
+	lender
 	n     int
 	loose bool // solutions may be the less accurate the longer they are
 	sign  *signIteration
 	exact *pencil
 	fast  bool
 
-	afresh bool    // the sign iteration is tried whatever H was before
+	held  dense.Matrix[float64] // the H that was prepared for, if ready
+	diff  dense.Matrix[float64] // scratch
+	ready bool
+	away  float64 // the length of what H is beside held, over the smallest eigenvalue of that
+
+	afresh bool    // nothing of another H is used
 	size   float64 // of the last R if the sign iteration was hopeless for it; 0 otherwise
 }
 
-// set prepares the solver for H; R is what it will be asked for.
-func (l *lyapunovInverse) set(h, r dense.Matrix[float64]) error {
+// Shares of the smallest eigenvalue by which H may differ from the one that was prepared for: where solutions are steps, of which errors make more, and where their length is
+// estimated, which is wrong by as much.
+const (
+	heldForSteps  = signError
+	heldForLength = 0.25
+)
+
+// set prepares the solver for H, unless it is for one within so much of it; R is what it will be asked for.
+func (l *lyapunovInverse) set(h, r dense.Matrix[float64], within float64) error {
+	if l.away = l.distance(h); l.away <= within {
+		return nil
+	}
+	l.ready, l.away = false, 0
+	if err := l.prepare(h, r); err != nil {
+		return err
+	}
+	if !l.afresh {
+		if l.held.Rows == 0 {
+			l.held, l.diff = l.matrix(l.n, l.n), l.matrix(l.n, l.n)
+		}
+		l.held.Copy(h)
+		l.ready = true
+	}
+	return nil
+}
+
+// distance returns the length of what h is beside held, over the smallest eigenvalue of that, or +Inf.
+func (l *lyapunovInverse) distance(h dense.Matrix[float64]) float64 {
+	if !l.ready || l.afresh {
+		return math.Inf(1)
+	}
+	least, _ := l.boundsHeld()
+	dense.Blend(1, h.Data, -1, l.held.Data, l.diff.Data)
+	return math.Sqrt(dense.Dot(l.diff.Data, l.diff.Data)) / least
+}
+
+// prepare makes the solver one for H.
+func (l *lyapunovInverse) prepare(h, r dense.Matrix[float64]) error {
 	if l.sign == nil {
-		l.sign = newSignIteration(l.n)
+		l.sign = newSignIteration(l.n, &l.lender)
 	}
 	size := math.Sqrt(dense.Dot(r.Data, r.Data))
 	hopeless := size <= l.size && !l.afresh
@@ -210,7 +253,7 @@ func (l *lyapunovInverse) set(h, r dense.Matrix[float64]) error {
 		return nil
 	}
 	if l.exact == nil {
-		l.exact = newPencil(l.n)
+		l.exact = newPencil(l.n, &l.lender)
 	}
 	if err := l.exact.decompose(h); err != nil {
 		return err
@@ -244,9 +287,16 @@ func (l *lyapunovInverse) length(r, work dense.Matrix[float64]) float64 {
 // signRounding is what single precision may add to the length of a solution, relatively.
 const signRounding = 0.01
 
-// bounds returns a lower bound of the smallest eigenvalue of H and the largest factor by which an exact solution is longer than that of solve: it is the last R, divided
-// in the eigenbasis by means of eigenvalues that are all at least 1.
+// bounds returns a lower bound of the smallest eigenvalue of H and the largest factor by which an exact solution is longer than that of solve. What H is beside held takes
+// and adds to these what it does to eigenvalues, those of the operator too.
 func (l *lyapunovInverse) bounds() (least, longer float64) {
+	least, longer = l.boundsHeld()
+	return (1 - l.away) * least, longer / (1 - l.away)
+}
+
+// boundsHeld is bounds for the H that was prepared for: solutions of the sign iteration are the last R, divided in the eigenbasis by means of eigenvalues that are all at
+// least 1.
+func (l *lyapunovInverse) boundsHeld() (least, longer float64) {
 	if l.fast {
 		return (1 - signRounding) * l.sign.scale * l.sign.low, (1 + signRounding) * (l.sign.most + 1) / 2
 	}

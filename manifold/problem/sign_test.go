@@ -21,7 +21,7 @@ func TestSignIteration(t *testing.T) {
 				h := gallery.SPD(3, n, condition)
 				dense.Scale(unit, h.Data, h.Data)
 				l := lyapunovInverse{n: n}
-				if err := l.set(h, h); err != nil || !l.fast {
+				if err := l.set(h, h, 0); err != nil || !l.fast {
 					t.Fatalf("n = %d, condition %g, unit %g refused: %v", n, condition, unit, err)
 				}
 				q, w := h.Clone(), make([]float64, n)
@@ -48,11 +48,11 @@ func TestSignIteration(t *testing.T) {
 			}
 		}
 	}
-	if h := gallery.SPD(3, 20, 1e6); newSignIteration(20).set(h, h, false) {
+	if h := gallery.SPD(3, 20, 1e6); newSignIteration(20, new(lender)).set(h, h, false) {
 		t.Error("condition 1e6 accepted")
 	}
 	for _, last := range []float64{-1, math.NaN()} {
-		if h := dense.Wrap(2, 2, []float64{1, 0, 0, last}); newSignIteration(2).set(h, h, false) {
+		if h := dense.Wrap(2, 2, []float64{1, 0, 0, last}); newSignIteration(2, new(lender)).set(h, h, false) {
 			t.Errorf("diag(1, %g) accepted", last)
 		}
 	}
@@ -69,7 +69,7 @@ func TestLooseSigns(t *testing.T) {
 			l := lyapunovInverse{n: n, loose: true}
 			dense.Scale(size/math.Sqrt(dense.Dot(y.Data, y.Data)/n), y.Data, y.Data)
 			dense.SymmetricProduct(r, y, h, work)
-			if err := l.set(h, r); err != nil {
+			if err := l.set(h, r, 0); err != nil {
 				t.Fatal(err)
 			}
 			l.solve(got, r)
@@ -178,11 +178,55 @@ func TestHopelessSigns(t *testing.T) {
 		fast   bool
 	}{{r, false, false}, {longer, false, true}, {r, true, true}} {
 		l := lyapunovInverse{n: n, afresh: c.afresh}
-		if err := l.set(bad, r); err != nil || l.fast {
+		if err := l.set(bad, r, 0); err != nil || l.fast {
 			t.Fatalf("condition 1e7 in single precision: %v, %v", l.fast, err)
 		}
-		if err := l.set(good, c.r); err != nil || l.fast != c.fast {
+		if err := l.set(good, c.r, 0); err != nil || l.fast != c.fast {
 			t.Errorf("afresh %v: in single precision %v, %v", c.afresh, l.fast, err)
+		}
+	}
+}
+
+// TestHeldInverse: the inverse of a matrix serves for those near it, within what bounds says of them, and is made anew for others and wherever a run may be resumed.
+func TestHeldInverse(t *testing.T) {
+	const n = 30
+	for _, condition := range []float64{30, 1e6} {
+		h, e, r := gallery.SPD(3, n, condition), gallery.SPD(4, n, 1), gallery.SPD(5, n, 10)
+		q, w := h.Clone(), make([]float64, n)
+		eigen.Sym(q, w)
+		for _, share := range []float64{-0.24, -1e-3, 0.24} {
+			l := lyapunovInverse{n: n}
+			if err := l.set(h, r, 0); err != nil {
+				t.Fatal(err)
+			}
+			held, _ := l.bounds()
+			near := h.Clone()
+			dense.Axpy(share*held/math.Sqrt(dense.Dot(e.Data, e.Data)), e.Data, near.Data)
+			if err := l.set(near, r, heldForLength); err != nil || math.Abs(l.away-math.Abs(share)) > 1e-6 {
+				t.Fatalf("condition %g, share %g: %g of the smallest eigenvalue away, %v", condition, share, l.away, err)
+			}
+			got, want, work := dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n)
+			l.solve(got, r)
+			least, longer := l.bounds()
+			exact := newPencil(n, new(lender))
+			if err := exact.decompose(near); err != nil {
+				t.Fatal(err)
+			}
+			exact.solve(want, r)
+			if !(least <= exact.mu[0]) || !(norm(want.Data) <= longer*norm(got.Data)) {
+				t.Errorf("condition %g, share %g: smallest eigenvalue %g, promised %g; solution of length %g, at most %g promised",
+					condition, share, exact.mu[0], least, norm(want.Data), longer*norm(got.Data))
+			}
+			if err := l.set(near, r, math.Abs(share)/2); err != nil || l.away != 0 {
+				t.Errorf("condition %g, share %g: not made anew: %g, %v", condition, share, l.away, err)
+			}
+			if l.length(r, work); l.distance(near) != 0 {
+				t.Errorf("condition %g, share %g: it holds another matrix", condition, share)
+			}
+			l.afresh = true
+			if l.set(near, r, 1); l.away != 0 || !math.IsInf(l.distance(near), 1) {
+				t.Errorf("condition %g, share %g: a run that may be resumed uses what it holds", condition, share)
+			}
 		}
 	}
 }

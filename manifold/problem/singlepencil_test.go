@@ -18,7 +18,7 @@ func TestSinglePencil(t *testing.T) {
 		for _, unit := range []float64{1, 1e-25, 1e25} {
 			a, b := gallery.SPD(3, n, condition), gallery.SPD(4, n, 10)
 			dense.Scale(unit, a.Data, a.Data)
-			p := newPencil(n)
+			p := newPencil(n, new(lender))
 			if err := p.set(a, b); err != nil {
 				t.Fatal(err)
 			}

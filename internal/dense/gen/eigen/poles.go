@@ -8,11 +8,21 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// constant broadcasts the 64 bits to v, through the general register t.
+// constant broadcasts the 64 bits to v, through the general register t. Neither here nor in scalar may an instruction without the prefix of AVX stand: where wide registers
+// are in use it costs some processors a microsecond and more.
 func (s isa) constant(bits uint64, t reg.GPPhysical, v reg.VecPhysical) {
 	MOVQ(U64(bits), t)
-	MOVQ(t, v.AsX())
+	VMOVQ(t, v.AsX())
 	VBROADCASTSD(v.AsX(), v)
+}
+
+// scalar broadcasts a parameter to v.
+func (s isa) scalar(name string, v reg.VecPhysical) {
+	p, err := Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	VBROADCASTSD(p.Addr, v)
 }
 
 // loop repeats body for n/8 groups of eight lanes, n > 0 a multiple of 8, and moves the pointers on.
@@ -41,10 +51,8 @@ func (s isa) poleSums() {
 	one, abs, origin, tau := s.vec(free), s.vec(free+1), s.vec(free+2), s.vec(free+3)
 	s.constant(math.Float64bits(1), at, one)
 	s.constant(1<<63-1, at, abs)
-	Load(Param("origin"), origin.AsX())
-	VBROADCASTSD(origin.AsX(), origin)
-	Load(Param("tau"), tau.AsX())
-	VBROADCASTSD(tau.AsX(), tau)
+	s.scalar("origin", origin)
+	s.scalar("tau", tau)
 	s.loop(name+"_loop", n, []reg.GPPhysical{d, z}, func(p, disp int) {
 		x, t, m := s.vec(free+4), s.vec(free+5), s.vec(free+6)
 		VMOVUPD(Mem{Base: d, Disp: disp}, x)
