@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/spdopt/spdopt/internal/allocs"
 )
 
 // linearlyConstrained is a convex quadratic over a polyhedral cone (some faces moved away) whose optimum is known: the gradient there is the negative normal
@@ -99,7 +101,7 @@ func (p *linearlyConstrained) constraints(g, x []float64) {
 }
 
 func TestConstrainedProblems(t *testing.T) {
-	if raceDetector {
+	if allocs.Race {
 		t.Skip("too slow")
 	}
 	for _, condition := range []float64{1, 1e2, 1e6} {

@@ -60,7 +60,7 @@ func eachStrategy(t *testing.T, run func(t *testing.T, name string)) {
 }
 
 func TestStrategiesConverge(t *testing.T) {
-	if raceDetector {
+	if allocs.Race {
 		t.Skip("too slow")
 	}
 	eachStrategy(t, func(t *testing.T, name string) {
@@ -186,7 +186,7 @@ func TestStrategiesRefuse(t *testing.T) {
 }
 
 func TestStrategiesAllocateNothing(t *testing.T) {
-	if raceDetector {
+	if allocs.Race {
 		t.Skip("the race detector allocates")
 	}
 	eachStrategy(t, func(t *testing.T, name string) {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"math"
 	"testing"
+
+	"github.com/spdopt/spdopt/internal/allocs"
 )
 
 // Integer problems with known optima; half the variables are integer, their optimum is not at the rounded optimum of the others' mean.
 func TestIntegerProblems(t *testing.T) {
-	if raceDetector {
+	if allocs.Race {
 		t.Skip("too slow")
 	}
 	lower, upper := make([]float64, 6), make([]float64, 6)

@@ -5,11 +5,13 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/spdopt/spdopt/internal/allocs"
 )
 
 // With 20,000 variables the strategies for large dimensions need memory in proportion to n lambda, not n^2, and make progress.
 func TestLargeDimension(t *testing.T) {
-	if raceDetector {
+	if allocs.Race {
 		t.Skip("too slow")
 	}
 	const n = 20000

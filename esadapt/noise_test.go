@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/spdopt/spdopt/internal/allocs"
 )
 
 // finalError is the median over seeds of f(mean) after a budget of evaluations of f plus normal noise of the given deviation.
@@ -34,7 +36,7 @@ func finalError(t *testing.T, id string, noise float64, o Options) float64 {
 
 // Both answers to noise end nearer to the minimum than no answer; without noise neither prevents convergence.
 func TestNoiseHandlingHelps(t *testing.T) {
-	if raceDetector {
+	if allocs.Race {
 		t.Skip("too slow")
 	}
 	plain := finalError(t, "sphere", 1, Options{})

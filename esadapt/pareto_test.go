@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/spdopt/spdopt/esadapt/bbob"
+	"github.com/spdopt/spdopt/internal/allocs"
 )
 
 // monteCarlo estimates a hypervolume in [0, 1]^k.
@@ -130,7 +131,7 @@ func runPareto(t *testing.T, p *Pareto, f func([]float64) []float64) {
 }
 
 func TestParetoFindsTheFront(t *testing.T) {
-	if raceDetector {
+	if allocs.Race {
 		t.Skip("too slow")
 	}
 	// Below the front of twoSpheres, sqrt a + sqrt b = 1, lies 1/6 of the unit square.
@@ -245,7 +246,7 @@ func FuzzRestorePareto(f *testing.F) {
 
 // The classics with several objectives: the hypervolume of what is found, over that of the whole front.
 func TestParetoOnTheClassics(t *testing.T) {
-	if raceDetector {
+	if allocs.Race {
 		t.Skip("too slow")
 	}
 	for id, share := range map[string]float64{"schaffer": 0.98, "zdt1": 0.95, "zdt2": 0.9} {

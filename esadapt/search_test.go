@@ -392,7 +392,7 @@ func TestPopSizeIsTheStrategys(t *testing.T) {
 }
 
 func TestSearchAllocatesNothing(t *testing.T) {
-	if raceDetector {
+	if allocs.Race {
 		t.Skip("the race detector allocates")
 	}
 	for _, name := range []string{"plain", "tpa", "bounds", "fixed", "constraints", "integers", "penalty"} {

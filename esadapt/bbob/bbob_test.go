@@ -133,7 +133,7 @@ func TestBadRequests(t *testing.T) {
 }
 
 func TestEvalAllocatesNothing(t *testing.T) {
-	if raceDetector {
+	if allocs.Race {
 		t.Skip("pools are emptied at random")
 	}
 	x := goldenPoint(0, 10)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spdopt/spdopt/esadapt"
 	"github.com/spdopt/spdopt/esadapt/bbob"
+	"github.com/spdopt/spdopt/internal/allocs"
 )
 
 func run(t *testing.T, c Config) []Trial {
@@ -28,7 +29,7 @@ func run(t *testing.T, c Config) []Trial {
 
 // The published area of random search, uniform in [-5, 5]^n, on the suite at 1000 n evaluations is .146, .062 and .034 in 2, 5 and 10 dimensions.
 func TestAreaOfRandomSearch(t *testing.T) {
-	if raceDetector {
+	if allocs.Race {
 		t.Skip("too slow")
 	}
 	for n, want := range map[int]float64{2: 0.146, 5: 0.062, 10: 0.034} {
@@ -41,7 +42,7 @@ func TestAreaOfRandomSearch(t *testing.T) {
 // Expected running times of the default search on functions that need no restart, against those of the reference implementation (pycma 4.4.0, same starts
 // and step size, five instances): within a factor of 2 each (restarts make single ones vary), and 1.1 in the geometric mean.
 func TestEvaluationCounts(t *testing.T) {
-	if raceDetector {
+	if allocs.Race {
 		t.Skip("too slow")
 	}
 	published := map[string][2]float64{ // 5 and 10 dimensions
@@ -134,7 +135,7 @@ func TestBadConfigurations(t *testing.T) {
 
 // Problems whose optimum lies on several constraints are solved to eight digits by feasible points.
 func TestConstrainedSuite(t *testing.T) {
-	if raceDetector {
+	if allocs.Race {
 		t.Skip("too slow")
 	}
 	trials := run(t, Config{Suite: "bbob-constrained", Functions: []string{"c1", "c3", "c7", "c13", "c15", "c33", "c37", "c39"}, Dims: []int{5}, Instances: []int{1, 2}})

@@ -261,6 +261,10 @@ func testRotatedDiagonal[T Float](t *testing.T, tol float64) {
 // TestTriangleParts: every column or row is computed, whatever the last strip has.
 func TestTriangleParts(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	repeats := 10 // until helpers are awake
+	if active == portable {
+		repeats = 4 // which take as long
+	}
 	for n := 240; n < 274; n++ {
 		l, b, want := New[float64](n, n), New[float64](n, n), New[float64](n, n)
 		inverse, g := New[float64](n, n), New[float64](n, n)
@@ -270,7 +274,7 @@ func TestTriangleParts(t *testing.T) {
 			}
 			l.Set(i, i, 1+float64(i%5)/5)
 		}
-		for range 10 { // until helpers are awake
+		for range repeats {
 			b.Copy(l)
 			SolveLowerTriangle(l, b)
 		}
@@ -282,13 +286,13 @@ func TestTriangleParts(t *testing.T) {
 		}
 		inverse.Copy(l)
 		InvertLower(inverse)
-		for range 10 {
+		for range repeats {
 			MulTriangles(l, inverse, b)
 		}
 		if d := maxDifference(b, want); !(d < 1e-12) {
 			t.Fatalf("order %d: L L^-1 differs from I by %v", n, d)
 		}
-		for range 10 {
+		for range repeats {
 			b.Copy(l)
 			SolveLowerTriangleRight(l, b)
 		}
@@ -298,7 +302,7 @@ func TestTriangleParts(t *testing.T) {
 		Gemm(NoTrans, Transposed, 1, l, l, 0, g)
 		want.Copy(g)
 		SolveLower(Transposed, l, want)
-		for range 10 {
+		for range repeats {
 			b.Copy(g)
 			SolveLowerHalf(l, b)
 		}
@@ -307,7 +311,7 @@ func TestTriangleParts(t *testing.T) {
 		}
 		for _, tl := range []Trans{NoTrans, Transposed} {
 			Gemm(tl, !tl, 1, l, l, 0, want)
-			for range 10 {
+			for range repeats {
 				g.Zero()
 				TriangleGram(tl, l, g)
 			}

@@ -1,5 +1,0 @@
-//go:build !race
-
-package bbob
-
-const raceDetector = false

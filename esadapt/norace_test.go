@@ -1,5 +1,0 @@
-//go:build !race
-
-package esadapt
-
-const raceDetector = false
