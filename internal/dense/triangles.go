@@ -1,8 +1,8 @@
 package dense
 
-// trianglesStrip is the number of rows of the strips in which products of triangles are computed. They cost a sixth of a Gemm, and what is wasted in blocks on the
-// diagonal.
-const trianglesStrip = solveStrip
+// TriangleStrip is the number of rows of the strips in which products of triangles are computed. They cost a sixth of a Gemm, and what is wasted in blocks on the
+// diagonal: all that they save where there is a single strip.
+const TriangleStrip = solveStrip
 
 // MulTriangles sets dst to the product of the lower triangular a and b, with zeros above the diagonal. Of the strict upper triangles of a and b only what is near the
 // diagonal is read, and must be zero. dst must not overlap them.
@@ -18,13 +18,13 @@ func MulTriangles[T Float](a, b, dst Matrix[T]) {
 	mulTriangleRows(a, b, dst, 0, n)
 }
 
-// mulTriangleRows is MulTriangles for the rows [from, to), from being a multiple of trianglesStrip.
+// mulTriangleRows is MulTriangles for the rows [from, to), from being a multiple of TriangleStrip.
 func mulTriangleRows[T Float](a, b, dst Matrix[T], from, to int) {
-	for i := from; i < to; i += trianglesStrip {
-		rows := min(trianglesStrip, to-i)
+	for i := from; i < to; i += TriangleStrip {
+		rows := min(TriangleStrip, to-i)
 		end := i + rows
-		for j := 0; j < end; j += trianglesStrip {
-			c := min(trianglesStrip, end-j)
+		for j := 0; j < end; j += TriangleStrip {
+			c := min(TriangleStrip, end-j)
 			Gemm(NoTrans, NoTrans, 1, a.View(i, j, rows, end-j), b.View(j, j, end-j, c), 0, dst.View(i, j, rows, c))
 		}
 		for r := i; r < end; r++ {
@@ -39,22 +39,33 @@ func TriangleGram[T Float](tl Trans, l, dst Matrix[T]) {
 	n := l.Rows
 	l.mustHave(n, n, "TriangleGram")
 	dst.mustHave(n, n, "TriangleGram")
-	if p := triangularParts[T](triangleTimes(n, n)/3, n); p != nil {
-		p.run(triangleGram, tl, l, Matrix[T]{}, dst)
-		return
-	}
-	triangleGramStrips(tl, l, dst, 0, n)
+	MulLowerHalf(tl, l, l, dst)
 }
 
-// triangleGramStrips is TriangleGram for the columns of L L^T, or rows of L^T L, [from, to), from being a multiple of trianglesStrip.
-func triangleGramStrips[T Float](tl Trans, l, dst Matrix[T], from, to int) {
+// MulLowerHalf sets the lower triangle of dst to that of L^T M if tl is Transposed and of M L^T if not, for the lower triangular L and an M that makes the product
+// symmetric, such as M = S L for a symmetric S. Of the strict upper triangle of L only what is near the diagonal is read, and must be zero; that of dst is unspecified after the
+// call. dst must not overlap L or M. MirrorLower completes it.
+func MulLowerHalf[T Float](tl Trans, l, m, dst Matrix[T]) {
 	n := l.Rows
-	for i := from; i < to; i += trianglesStrip {
-		c := min(trianglesStrip, to-i)
+	l.mustHave(n, n, "MulLowerHalf")
+	m.mustHave(n, n, "MulLowerHalf")
+	dst.mustHave(n, n, "MulLowerHalf")
+	if p := triangularParts[T](triangleTimes(n, n)/3, n); p != nil {
+		p.run(multiplyHalf, tl, l, m, dst)
+		return
+	}
+	mulLowerHalfStrips(tl, l, m, dst, 0, n)
+}
+
+// mulLowerHalfStrips is MulLowerHalf for the columns of M L^T, or rows of L^T M, [from, to), from being a multiple of TriangleStrip.
+func mulLowerHalfStrips[T Float](tl Trans, l, m, dst Matrix[T], from, to int) {
+	n := l.Rows
+	for i := from; i < to; i += TriangleStrip {
+		c := min(TriangleStrip, to-i)
 		if end := i + c; tl {
-			Gemm(Transposed, NoTrans, 1, l.View(i, i, n-i, c), l.View(i, 0, n-i, end), 0, dst.View(i, 0, c, end))
+			Gemm(Transposed, NoTrans, 1, l.View(i, i, n-i, c), m.View(i, 0, n-i, end), 0, dst.View(i, 0, c, end))
 		} else {
-			Gemm(NoTrans, Transposed, 1, l.View(i, 0, n-i, end), l.View(i, 0, c, end), 0, dst.View(i, i, n-i, c))
+			Gemm(NoTrans, Transposed, 1, m.View(i, 0, n-i, end), l.View(i, 0, c, end), 0, dst.View(i, i, n-i, c))
 		}
 	}
 }
@@ -72,10 +83,10 @@ func SolveLowerTriangleRight[T Float](l, b Matrix[T]) {
 	solveLowerRowStrips(l, b, 0, n)
 }
 
-// solveLowerRowStrips is SolveLowerTriangleRight for the rows [from, to), from being a multiple of trianglesStrip.
+// solveLowerRowStrips is SolveLowerTriangleRight for the rows [from, to), from being a multiple of TriangleStrip.
 func solveLowerRowStrips[T Float](l, b Matrix[T], from, to int) {
-	for i := from; i < to; i += trianglesStrip {
-		rows := min(trianglesStrip, to-i)
+	for i := from; i < to; i += TriangleStrip {
+		rows := min(TriangleStrip, to-i)
 		solveLowerRightAlone(NoTrans, l.View(0, 0, i+rows, i+rows), b.View(i, 0, rows, i+rows))
 	}
 }

@@ -134,6 +134,21 @@ func testTriangles[T Float](t *testing.T, l, full Matrix[T], tol float64) {
 		if d := maxDifference(got, want); !(d < tol) {
 			t.Errorf("%v n=%d: TriangleGram, transposed %v, differs by %g", active, n, tl, d)
 		}
+		fill()
+		symmetric, product := New[T](n, n), New[T](n, n)
+		Gemm(NoTrans, Transposed, 1, other, other, 0, symmetric)
+		if tl {
+			Gemm(NoTrans, NoTrans, 1, symmetric, full, 0, product)
+			Gemm(Transposed, NoTrans, 1, full, product, 0, want)
+		} else {
+			Gemm(NoTrans, NoTrans, 1, full, symmetric, 0, product)
+			Gemm(NoTrans, Transposed, 1, product, full, 0, want)
+		}
+		MulLowerHalf(tl, full, product, got)
+		MirrorLower(got)
+		if d := maxDifference(got, want); !(d < 10*tol) {
+			t.Errorf("%v n=%d: MulLowerHalf, transposed %v, differs by %g", active, n, tl, d)
+		}
 	}
 	got.Copy(other)
 	SolveLowerTriangleRight(l, got)

@@ -29,7 +29,7 @@ const (
 	multiplyColumns                         // MulLower, by columns
 	multiplyRows                            // MulLowerRight, by rows
 	multiplyTriangles                       // MulTriangles, by rows
-	triangleGram                            // TriangleGram, by columns or rows
+	multiplyHalf                            // MulLowerHalf, by columns or rows
 	factorRows                              // factorBelow, by rows
 	invertHalves                            // InvertLower of l and of b
 )
@@ -97,7 +97,7 @@ func (t *triangularTask[T]) edge(i int) int {
 		share = 1 - math.Cbrt(1-work)
 	case solveTriangleRows, multiplyTriangles: // that for a row too
 		share = math.Cbrt(work)
-	case triangleGram: // the length times what is missing of n
+	case multiplyHalf: // the length times what is missing of n
 		share = 0.5 - math.Sin(math.Asin(1-2*work)/3)
 	default:
 		return edge(i, t.parts, t.count, lineElements[T]())
@@ -130,8 +130,8 @@ func (t *triangularTask[T]) runPart(i int) {
 		solveLowerRowStrips(t.l, t.b, from, from+c)
 	case multiplyTriangles:
 		mulTriangleRows(t.l, t.b, t.dst, from, from+c)
-	case triangleGram:
-		triangleGramStrips(t.tl, t.l, t.dst, from, from+c)
+	case multiplyHalf:
+		mulLowerHalfStrips(t.tl, t.l, t.b, t.dst, from, from+c)
 	case multiplyColumns:
 		mulLowerAlone(t.tl, t.l, t.b.View(0, from, t.b.Rows, c), t.dst.View(0, from, t.b.Rows, c))
 	case multiplyRows:

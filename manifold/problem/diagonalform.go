@@ -99,7 +99,7 @@ func (c *diagonalForm) Evaluate(p manifold.Point, grad []float64, memo solve.Mem
 }
 
 // strips tells whether products with the frame are done in strips that leave out its zeros: those of a single strip save nothing.
-func strips(f *manifold.Frame) bool { return f.Lower() && f.Dim() > triangleStrip }
+func strips(f *manifold.Frame) bool { return f.Lower() && f.Dim() > dense.TriangleStrip }
 
 // measure sets what depends on the size of the elements of Z. A = F' diag(mu) F and B = F'F have the norms of (mu_i mu_j)^1/2 Z_ij and Z. The rounding of Z_ij, two units, is relative
 // to (Z_ii Z_jj)^1/2, which W gets times m_ij and the same once more.

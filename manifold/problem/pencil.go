@@ -157,7 +157,8 @@ func (p *pencil) finish(dst, y dense.Matrix[float64]) { expand(dst, y, p.t, p.lo
 func project[T dense.Float](dst, r, t dense.Matrix[T], lower bool, work dense.Matrix[T]) {
 	if lower {
 		dense.MulLowerRight(dense.NoTrans, t, r, work)
-		lowerTimes(dst, t, work)
+		dense.MulLowerHalf(dense.Transposed, t, work, dst)
+		dense.MirrorLower(dst)
 		return
 	}
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, r, t, 0, work)
@@ -169,35 +170,13 @@ func project[T dense.Float](dst, r, t dense.Matrix[T], lower bool, work dense.Ma
 func expand[T dense.Float](dst, y, t dense.Matrix[T], lower bool, work dense.Matrix[T]) {
 	if lower {
 		dense.MulLower(dense.NoTrans, t, y, work)
-		timesLower(dst, work, t)
+		dense.MulLowerHalf(dense.NoTrans, t, work, dst)
+		dense.MirrorLower(dst)
 		return
 	}
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, t, y, 0, work)
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, t, 0, dst)
 	dense.Mirror(dst)
-}
-
-// triangleStrip is the number of rows or columns in which products with triangles are computed; they take a sixth of a product and what is wasted on the diagonal.
-const triangleStrip = 32
-
-// lowerTimes sets dst = l' m, which is known to be symmetric, for the lower triangular l.
-func lowerTimes[T dense.Float](dst, l, m dense.Matrix[T]) {
-	n := dst.Rows
-	for i := 0; i < n; i += triangleStrip {
-		c := min(triangleStrip, n-i)
-		dense.Gemm(dense.Transposed, dense.NoTrans, 1, l.View(i, i, n-i, c), m.View(i, 0, n-i, i+c), 0, dst.View(i, 0, c, i+c))
-	}
-	dense.MirrorLower(dst)
-}
-
-// timesLower sets dst = m l', which is known to be symmetric, for the lower triangular l.
-func timesLower[T dense.Float](dst, m, l dense.Matrix[T]) {
-	n := dst.Rows
-	for j := 0; j < n; j += triangleStrip {
-		c := min(triangleStrip, n-j)
-		dense.Gemm(dense.NoTrans, dense.Transposed, 1, m.View(j, 0, n-j, j+c), l.View(j, 0, c, j+c), 0, dst.View(j, j, n-j, c))
-	}
-	dense.MirrorLower(dst)
 }
 
 // solveAny is solve for any R. Four products.
