@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -50,10 +51,10 @@ func (p Problem) checkMetric(o *Options) error {
 		return &UnknownError{Kind: "metric", Name: o.Metric, Known: p.Metrics()}
 	}
 	if o.Metric == affineName && o.Kappa > 1 || o.Metric == fisherName && o.Kappa == 1 || o.elsewhere() && o.Kappa > 1 {
-		return fmt.Errorf("problem: Kappa is %d, but the metric %s has another", o.Kappa, o.Metric)
+		return optionsf("Kappa is %d, but the metric %s has another", o.Kappa, o.Metric)
 	}
 	if o.Power != 0 && !(p.Name == mean.Name && o.Metric == powerName) && !(slices.Contains(p.Uses, "power") && o.Metric == flatName) {
-		return fmt.Errorf("problem: Power is %v, but only the metrics %s and, of mean, %s have one", o.Power, flatName, powerName)
+		return optionsf("Power is %v, but only the metrics %s and, of mean, %s have one", o.Power, flatName, powerName)
 	}
 	return nil
 }
@@ -62,7 +63,7 @@ func (p Problem) checkMetric(o *Options) error {
 func (p Problem) outcomeElsewhere(d *Data, o *Options) (*outcome, string, error) {
 	if p.Name == mean.Name || p.Name == median.Name {
 		if o.Method != "" {
-			return nil, "", fmt.Errorf("problem: in the metric %s %s has one method, leave Method empty", o.Metric, p.Name)
+			return nil, "", optionsf("in the metric %s %s has one method; name none", o.Metric, p.Name)
 		}
 		c, err := averageElsewhere(p.Name, d, o)
 		if _, unknown := manifold.MetricByName(o.Metric); unknown != nil {
@@ -75,7 +76,7 @@ func (p Problem) outcomeElsewhere(d *Data, o *Options) (*outcome, string, error)
 		name = "trust"
 	}
 	if i := slices.IndexFunc(solve.Solvers(), func(s solve.Solver) bool { return s.Name == name }); i < 0 {
-		return nil, "", fmt.Errorf("problem: the method %s works in the affine-invariant metric only; use one of %v", name, p.Methods()[len(p.Own):])
+		return nil, "", optionsf("the method %s works in the affine-invariant metric only; use one of %s", name, strings.Join(p.Methods()[len(p.Own):], ", "))
 	}
 	c, err := p.solveElsewhere(d, o, name)
 	return c, name, err

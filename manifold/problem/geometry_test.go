@@ -158,7 +158,7 @@ func TestMetricRefused(t *testing.T) {
 		o       Options
 		want    string
 	}{
-		{"mean", Options{Metric: "log-euclidean", Method: "newton"}, "leave Method empty"},
+		{"mean", Options{Metric: "log-euclidean", Method: "newton"}, "name none"},
 		{"logdet", Options{Metric: "log-euclidean", Method: "closed-form"}, "affine-invariant metric only"},
 		{"logdet", Options{Metric: "log-euclidean", Kappa: 2}, "Kappa is 2"},
 		{"mve", Options{Metric: "log-euclidean"}, "unknown metric"},
