@@ -128,9 +128,23 @@ func (p Problem) solveElsewhere(d *Data, o *Options, name string) (*outcome, err
 	c.run.Point, c.run.Certificate = frame, here.Certificate
 	if v, ok := in.(verifier); ok {
 		v.verify(in, c.run, &o.Solver)
+	} else {
+		distrust(c.run, &o.Solver)
 	}
 	c.finish(in, o)
 	return c, nil
+}
+
+// distrust takes back that a run has converged if its certificate is above the root of the tolerance: in metrics that have a unit gradients of small or large matrices say
+// little, and those whose squares leave the range of float64 nothing.
+func distrust(r *solve.Result, o *solve.Options) {
+	limit := math.Sqrt(o.WithDefaults(1).Tolerance)
+	if !r.Converged || r.Certificate.Kind == "none" || r.Certificate.Value <= limit {
+		return
+	}
+	r.Converged = false
+	r.Reason = solve.Reason{Name: "far", Detail: fmt.Sprintf("%s, but the minimizer is %.3g away by its certificate (limit %.3g)", r.Reason.Detail, r.Certificate.Value, limit),
+		Advice: "take the affine-invariant metric, or scale the data"}
 }
 
 // converted is an instance as a function on the points of another metric.

@@ -181,3 +181,21 @@ func TestMetricRefused(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestNoFalseSuccessInMetricsWithUnits: where the squares of a gradient leave the range of float64 it is 0, which is no success far from the minimizer.
+func TestNoFalseSuccessInMetricsWithUnits(t *testing.T) {
+	for _, name := range []string{"logdet", "student", "huber", "tyler"} {
+		p, err := ByName(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, metric := range p.Metrics() {
+			for _, unit := range []float64{0x1p-332, 0x1p-200, 1, 0x1p200, 0x1p332} {
+				r, err := p.Solve(inUnits(example(p, 3), unit), &Options{Metric: metric})
+				if err == nil && r.Converged && !(r.Certificate.Value <= 1e-4) {
+					t.Errorf("%s in the metric %s in units of %g: %s, %+v", name, metric, unit, r.Reason, r.Certificate)
+				}
+			}
+		}
+	}
+}

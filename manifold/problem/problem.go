@@ -88,7 +88,7 @@ type Result struct {
 	Objective        float64 `json:"objective"`
 	GradientNorm     float64 `json:"gradient_norm"`     // Riemannian, absolute
 	RelativeGradient float64 `json:"relative_gradient"` // what Tolerance bounds, see solve.Status.RelativeGradient
-	// Certificate is about the distance in the affine-invariant metric; in the Frobenius norm for nearest-correlation and nearest-spd, and of the moment matrices of
+	// Certificate is about the distance in the affine-invariant metric (with Kappa 2, or in the metric fisher-rao, about that divided by the root of 2); in the Frobenius norm for nearest-correlation and nearest-spd, and of the moment matrices of
 	// the points for dopt and (with a last coordinate 1) mve; between the centres and the means of their groups, in the metric of the options, for cluster and
 	// outliers.
 	Certificate solve.Certificate `json:"certificate"`
