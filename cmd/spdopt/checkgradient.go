@@ -160,7 +160,7 @@ func (a *app) checkProgram(f *gradientFlags) error {
 		return err
 	}
 	defer program.Close()
-	e := &programCost{ctx: a.ctx, program: program, x: make([]float64, n*n)}
+	e := &programCost{ctx: a.ctx, program: program, argv: argv, x: make([]float64, n*n)}
 	all, err := problem.CheckEuclidean(problem.Euclidean{N: n, Cost: e.cost, Gradient: e.gradient}, s, seeded(f.seed))
 	if a.ctx.Err() != nil {
 		return context.Cause(a.ctx)
@@ -193,6 +193,7 @@ func (f *gradientFlags) place(a *app, n int) (mat.Symmetric, error) {
 type programCost struct {
 	ctx     context.Context
 	program *objective.Program
+	argv    []string
 	x       []float64
 	last    []float64 // gradient at the last point
 	count   uint64
@@ -209,7 +210,7 @@ func (e *programCost) cost(s *mat.SymDense) float64 {
 	e.count++
 	v, err := e.program.Evaluate(e.ctx, e.count, e.x)
 	if err == nil && v.Gradient == nil {
-		err = &objective.Error{Kind: objective.Protocol, ID: e.count, What: `the answer has no "gradient"`}
+		err = &objective.Error{Kind: objective.Protocol, ID: e.count, What: `the answer has no "gradient"`, Argv: e.argv}
 	}
 	if err != nil {
 		if e.err == nil {

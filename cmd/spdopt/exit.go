@@ -76,6 +76,7 @@ func exitCode(err error) int {
 		unknown  *problem.UnknownError
 		resume   *problem.ResumeError
 		nowhere  *problem.DeviceError
+		options  *problem.OptionsError
 		definite *roots.NotPositiveDefiniteError
 		method   *roots.MethodError
 		accuracy *roots.AccuracyError
@@ -103,7 +104,7 @@ func exitCode(err error) int {
 		return 130
 	case spent(err):
 		return exitFailure
-	case errors.As(err, &usage), errors.As(err, &unknown), errors.As(err, &resume), errors.As(err, &nowhere), errors.As(err, &nameless), errors.As(err, &method):
+	case errors.As(err, &usage), errors.As(err, &unknown), errors.As(err, &resume), errors.As(err, &nowhere), errors.As(err, &options), errors.As(err, &nameless), errors.As(err, &method):
 		return exitUsage
 	case errors.As(err, &file), errors.As(err, &data), errors.As(err, &definite), errors.As(err, &missing), errors.As(err, &source), errors.As(err, &risk), errors.As(err, &login), errors.As(err, &version):
 		return exitInput

@@ -24,10 +24,7 @@ type File struct {
 // Create prepares to write path, and fails if that is not possible: the folder must exist and be writable, and path must not be a folder.
 // Commit or Abort must be called. An existing file keeps its permissions, a symbolic link stays a link.
 func Create(path string) (*File, error) {
-	f := &File{target: path}
-	if p, err := filepath.EvalSymlinks(path); err == nil {
-		f.target = p
-	}
+	f := &File{target: resolved(path)}
 	mode := fs.FileMode(0o666)
 	info, err := os.Stat(f.target)
 	switch {
@@ -50,6 +47,24 @@ func Create(path string) (*File, error) {
 	temp := filepath.Join(dir, "."+filepath.Base(f.target)+"."+hex.EncodeToString(id[:])+".tmp")
 	f.temp, err = os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
 	return f, err
+}
+
+// resolved follows symbolic links as far as they go: the last one may name a file that is still to be made.
+func resolved(path string) string {
+	for range 40 { // as many as Linux follows
+		if p, err := filepath.EvalSymlinks(path); err == nil {
+			return p
+		}
+		next, err := os.Readlink(path)
+		if err != nil {
+			return path
+		}
+		if !filepath.IsAbs(next) {
+			next = filepath.Join(filepath.Dir(path), next)
+		}
+		path = next
+	}
+	return path
 }
 
 // Write appends p to the content.

@@ -100,6 +100,37 @@ func TestLinksStayLinks(t *testing.T) {
 	}
 }
 
+// TestLinksToFilesStillToBeMade stay links, too, over several steps and folders; links in a circle are replaced or refused.
+func TestLinksToFilesStillToBeMade(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "sub"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "first")
+	for at, to := range map[string]string{"first": filepath.Join("sub", "second"), filepath.Join("sub", "second"): filepath.Join("..", "made"), "circle": "circle"} {
+		if err := os.Symlink(to, filepath.Join(dir, at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := Create(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(f, "content")
+	if err := f.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if info, _ := os.Lstat(link); info.Mode()&fs.ModeSymlink == 0 {
+		t.Error("the link was replaced")
+	}
+	if got := content(t, filepath.Join(dir, "made")); got != "content" {
+		t.Errorf("content %q", got)
+	}
+	if f, err := Create(filepath.Join(dir, "circle")); err == nil {
+		f.Abort()
+	}
+}
+
 func TestDevicesAreWrittenTo(t *testing.T) {
 	f, err := Create(os.DevNull)
 	if err != nil {

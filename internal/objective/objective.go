@@ -122,11 +122,17 @@ func (e *Error) Error() string {
 		if e.Stderr != "" {
 			text += "\n  stderr: " + e.Stderr
 		}
-		return text + "\n  it was given: " + e.Line
+		if e.Line != "" {
+			text += "\n  it was given: " + e.Line
+		}
+		return text
 	}
 	text += "\n  command: " + quote(e.Argv)
 	if e.Stderr != "" {
 		text += "      stderr: " + e.Stderr
+	}
+	if e.Line == "" {
+		return text
 	}
 	return text + "\n  run it by hand:  echo " + quoteWord(e.Line) + " | " + quote(e.Argv)
 }

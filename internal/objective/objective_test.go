@@ -42,6 +42,7 @@ func sum(x []float64) (s float64) {
 
 func beWorker(how string) {
 	in := bufio.NewScanner(os.Stdin)
+	in.Buffer(nil, 1<<24)
 	for in.Scan() {
 		var m struct {
 			Type string
@@ -99,6 +100,8 @@ func answerAs(how string, id uint64, x []float64, seed uint64) {
 		os.Exit(0)
 	case "seed":
 		fmt.Printf("{\"id\":%d,\"f\":%d}\n", id, seed)
+	case "gradient":
+		fmt.Printf("{\"id\":%d,\"f\":1,\"gradient\":[-1.2345678901234567e-100%s]}\n", id, strings.Repeat(", -1.2345678901234567e-100", len(x)-1))
 	case "pid":
 		fmt.Printf("{\"id\":%d,\"f\":%d}\n", id, os.Getpid())
 	default:
@@ -119,7 +122,7 @@ func beOnce(how string, args []string) {
 			fmt.Println(field)
 		}
 	case "stdin":
-		beWorker("")
+		beWorker(strings.Join(args, ""))
 	case "silent":
 	case "fail":
 		fmt.Println("3")
@@ -150,6 +153,21 @@ func program(t *testing.T, o Options, words ...string) *Program {
 	}
 	t.Cleanup(p.Close)
 	return p
+}
+
+// TestLongAnswers: the gradient of a cost of a 250 x 250 matrix is a line of more than a megabyte.
+func TestLongAnswers(t *testing.T) {
+	const dim = 62500
+	for _, o := range []Options{{Dim: dim}, {Dim: dim, PerEval: true}} {
+		words := []string{"worker", "gradient"}
+		if o.PerEval {
+			words = []string{"once", "stdin", "gradient"}
+		}
+		v, err := program(t, o, words...).Evaluate(t.Context(), 1, make([]float64, dim))
+		if err != nil || len(v.Gradient) != dim || v.Gradient[dim-1] != -1.2345678901234567e-100 {
+			t.Errorf("per evaluation %v: %d numbers, %.200v", o.PerEval, len(v.Gradient), err)
+		}
+	}
 }
 
 func TestWorkersEvaluate(t *testing.T) {

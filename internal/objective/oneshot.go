@@ -29,7 +29,7 @@ func (p *Program) once(ctx context.Context, id uint64, x []float64, line []byte)
 	cmd.Env = p.o.Env
 	cmd.Cancel = func() error { return killGroup(cmd) }
 	cmd.WaitDelay = pipeDelay
-	out, stderr := &tail{size: longestLine}, &tail{size: stderrSize}
+	out, stderr := &tail{size: longestLine(p.o.Dim)}, &tail{size: stderrSize}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(line), out, p.errorOutput(stderr)
 	if err := cmd.Start(); err != nil {
 		return Value{}, &NotFoundError{argv[0], err}

@@ -229,7 +229,7 @@ func (w *wasmEvaluator) instantiate(ctx context.Context, stderr *tail) (*wasmIns
 // once evaluates by an instance of its own of a program.
 func (w *wasmEvaluator) once(ctx, run context.Context, id uint64, x []float64) (Value, error) {
 	line := w.o.evalLine(id, x)
-	out, stderr := &tail{size: longestLine}, &tail{size: stderrSize}
+	out, stderr := &tail{size: longestLine(w.o.Dim)}, &tail{size: stderrSize}
 	module, err := w.runtime.InstantiateModule(run, w.module, w.config(bytes.NewReader(line), out, stderr))
 	if module != nil {
 		defer module.Close(context.Background())

@@ -16,8 +16,9 @@ const (
 	pipeDelay   = time.Second
 )
 
-// longestLine bounds a line from a program.
-const longestLine = 1 << 20
+// longestLine bounds a line from a program that is given so many variables: it may hold a derivative in each, of 25 characters at most and what stands
+// between them.
+func longestLine(dim int) int { return 1<<20 + 32*dim }
 
 // worker is a running process. Its fields belong to the goroutine that holds it.
 type worker struct {
@@ -56,20 +57,20 @@ func (p *Program) start() (*worker, error) {
 		out.Close()
 		return nil, &NotFoundError{p.o.Argv[0], err}
 	}
-	go w.read()
+	go w.read(longestLine(p.o.Dim))
 	go w.wait()
 	return w, nil
 }
 
-// read passes the lines of the output on.
-func (w *worker) read() {
+// read passes the lines of the output on, a longer one in parts.
+func (w *worker) read(longest int) {
 	defer close(w.lines)
 	r := bufio.NewReaderSize(w.out, 4096)
 	var line []byte
 	for {
 		part, err := r.ReadSlice('\n')
 		line = append(line, part...)
-		if err == bufio.ErrBufferFull && len(line) < longestLine {
+		if err == bufio.ErrBufferFull && len(line) < longest {
 			continue
 		}
 		if len(line) > 0 {

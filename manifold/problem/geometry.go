@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -50,10 +51,10 @@ func (p Problem) checkMetric(o *Options) error {
 		return &UnknownError{Kind: "metric", Name: o.Metric, Known: p.Metrics()}
 	}
 	if o.Metric == affineName && o.Kappa > 1 || o.Metric == fisherName && o.Kappa == 1 || o.elsewhere() && o.Kappa > 1 {
-		return fmt.Errorf("problem: Kappa is %d, but the metric %s has another", o.Kappa, o.Metric)
+		return optionsf("Kappa is %d, but the metric %s has another", o.Kappa, o.Metric)
 	}
 	if o.Power != 0 && !(p.Name == mean.Name && o.Metric == powerName) && !(slices.Contains(p.Uses, "power") && o.Metric == flatName) {
-		return fmt.Errorf("problem: Power is %v, but only the metrics %s and, of mean, %s have one", o.Power, flatName, powerName)
+		return optionsf("Power is %v, but only the metrics %s and, of mean, %s have one", o.Power, flatName, powerName)
 	}
 	return nil
 }
@@ -62,7 +63,7 @@ func (p Problem) checkMetric(o *Options) error {
 func (p Problem) outcomeElsewhere(d *Data, o *Options) (*outcome, string, error) {
 	if p.Name == mean.Name || p.Name == median.Name {
 		if o.Method != "" {
-			return nil, "", fmt.Errorf("problem: in the metric %s %s has one method, leave Method empty", o.Metric, p.Name)
+			return nil, "", optionsf("in the metric %s %s has one method; name none", o.Metric, p.Name)
 		}
 		c, err := averageElsewhere(p.Name, d, o)
 		if _, unknown := manifold.MetricByName(o.Metric); unknown != nil {
@@ -75,7 +76,7 @@ func (p Problem) outcomeElsewhere(d *Data, o *Options) (*outcome, string, error)
 		name = "trust"
 	}
 	if i := slices.IndexFunc(solve.Solvers(), func(s solve.Solver) bool { return s.Name == name }); i < 0 {
-		return nil, "", fmt.Errorf("problem: the method %s works in the affine-invariant metric only; use one of %v", name, p.Methods()[len(p.Own):])
+		return nil, "", optionsf("the method %s works in the affine-invariant metric only; use one of %s", name, strings.Join(p.Methods()[len(p.Own):], ", "))
 	}
 	c, err := p.solveElsewhere(d, o, name)
 	return c, name, err
@@ -127,9 +128,23 @@ func (p Problem) solveElsewhere(d *Data, o *Options, name string) (*outcome, err
 	c.run.Point, c.run.Certificate = frame, here.Certificate
 	if v, ok := in.(verifier); ok {
 		v.verify(in, c.run, &o.Solver)
+	} else {
+		distrust(c.run, &o.Solver)
 	}
 	c.finish(in, o)
 	return c, nil
+}
+
+// distrust takes back that a run has converged if its certificate is above the root of the tolerance: in metrics that have a unit gradients of small or large matrices say
+// little, and those whose squares leave the range of float64 nothing.
+func distrust(r *solve.Result, o *solve.Options) {
+	limit := math.Sqrt(o.WithDefaults(1).Tolerance)
+	if !r.Converged || r.Certificate.Kind == "none" || r.Certificate.Value <= limit {
+		return
+	}
+	r.Converged = false
+	r.Reason = solve.Reason{Name: "far", Detail: fmt.Sprintf("%s, but the minimizer is %.3g away by its certificate (limit %.3g)", r.Reason.Detail, r.Certificate.Value, limit),
+		Advice: "take the affine-invariant metric, or scale the data"}
 }
 
 // converted is an instance as a function on the points of another metric.

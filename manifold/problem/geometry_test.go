@@ -158,7 +158,7 @@ func TestMetricRefused(t *testing.T) {
 		o       Options
 		want    string
 	}{
-		{"mean", Options{Metric: "log-euclidean", Method: "newton"}, "leave Method empty"},
+		{"mean", Options{Metric: "log-euclidean", Method: "newton"}, "name none"},
 		{"logdet", Options{Metric: "log-euclidean", Method: "closed-form"}, "affine-invariant metric only"},
 		{"logdet", Options{Metric: "log-euclidean", Kappa: 2}, "Kappa is 2"},
 		{"mve", Options{Metric: "log-euclidean"}, "unknown metric"},
@@ -179,5 +179,23 @@ func TestMetricRefused(t *testing.T) {
 	}
 	if r := solved(t, "logdet", Data{Matrices: ms.Matrices[:1]}, &Options{Metric: "fisher-rao", Method: "trust"}); r.Certificate.Value > 1e-6 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestNoFalseSuccessInMetricsWithUnits: where the squares of a gradient leave the range of float64 it is 0, which is no success far from the minimizer.
+func TestNoFalseSuccessInMetricsWithUnits(t *testing.T) {
+	for _, name := range []string{"logdet", "student", "huber", "tyler"} {
+		p, err := ByName(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, metric := range p.Metrics() {
+			for _, unit := range []float64{0x1p-332, 0x1p-200, 1, 0x1p200, 0x1p332} {
+				r, err := p.Solve(inUnits(example(p, 3), unit), &Options{Metric: metric})
+				if err == nil && r.Converged && !(r.Certificate.Value <= 1e-4) {
+					t.Errorf("%s in the metric %s in units of %g: %s, %+v", name, metric, unit, r.Reason, r.Certificate)
+				}
+			}
+		}
 	}
 }

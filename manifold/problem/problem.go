@@ -88,7 +88,7 @@ type Result struct {
 	Objective        float64 `json:"objective"`
 	GradientNorm     float64 `json:"gradient_norm"`     // Riemannian, absolute
 	RelativeGradient float64 `json:"relative_gradient"` // what Tolerance bounds, see solve.Status.RelativeGradient
-	// Certificate is about the distance in the affine-invariant metric; in the Frobenius norm for nearest-correlation and nearest-spd, and of the moment matrices of
+	// Certificate is about the distance in the affine-invariant metric (with Kappa 2, or in the metric fisher-rao, about that divided by the root of 2); in the Frobenius norm for nearest-correlation and nearest-spd, and of the moment matrices of
 	// the points for dopt and (with a last coordinate 1) mve; between the centres and the means of their groups, in the metric of the options, for cluster and
 	// outliers.
 	Certificate solve.Certificate `json:"certificate"`
@@ -164,7 +164,7 @@ func (p Problem) checkStart(o *Options) error {
 	case absent.Matrix(o.Start):
 		return &DataError{Where: "start", Err: errNil}
 	case !p.TakesStart():
-		return fmt.Errorf("problem: %s takes no start; leave Options.Start nil", p.Name)
+		return optionsf("%s takes no start; leave Options.Start nil", p.Name)
 	}
 	return nil
 }
@@ -210,7 +210,17 @@ func (e *UnknownError) Error() string {
 	return fmt.Sprintf("unknown %s %q, want one of %s", e.Kind, e.Name, strings.Join(e.Known, ", "))
 }
 
-// Solve runs the named problem on the data. An unknown name is an *UnknownError, unusable data a *DataError. A run that did not converge is
+// OptionsError says that options do not go together.
+type OptionsError struct{ What string }
+
+func optionsf(format string, args ...any) error { return &OptionsError{fmt.Sprintf(format, args...)} }
+
+func (*OptionsError) aboutOptions() {}
+
+// Error says which, and what to do.
+func (e *OptionsError) Error() string { return e.What }
+
+// Solve runs the named problem on the data. An unknown name is an *UnknownError, unusable data a *DataError, options that do not go together are an *OptionsError. A run that did not converge is
 // not an error: the Result says so, and why.
 func Solve(name string, d Data, o *Options) (*Result, error) {
 	p, err := ByName(name)

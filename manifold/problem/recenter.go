@@ -42,7 +42,7 @@ func recenterBy(scale bool) func(*Data, *Options) (*outcome, error) {
 			}
 		}
 		if o.elsewhere() && scale {
-			return nil, fmt.Errorf("problem: recenter by center-scale works in the affine-invariant metric only; take the method center")
+			return nil, optionsf("recenter by center-scale works in the affine-invariant metric only; take the method center")
 		}
 		metric := o.Metric
 		if metric == fisherName {
