@@ -19,11 +19,11 @@ const (
 )
 
 // SpectralOptions are the options of Spectral; the zero value is the default. They mean what those of nnopt.Spectral with Drop mean, or without it where Keep
-// is set, but for Every: here a
-// matrix's statistics come from the gradient of the step of its update alone, with the weight of all steps since the one before.
+// is set. All matrices are updated in each of the first Every steps; later a matrix's statistics come from the gradient of the step of its update alone, with
+// the weight of all steps since the one before, where nnopt.Spectral learns in every step.
 type SpectralOptions struct {
 	Precision Precision
-	Every     int     // steps between two updates of a matrix's factors, from the newest gradient; each step updates its share of the matrices. Default 10
+	Every     int     // steps between two updates of a matrix's factors, from the newest gradient; each step but the first ones updates its share of the matrices. Default 10
 	Root      float64 // default 2
 	Momentum  float64 // default 0.9
 	Beta2     float64 // weight of a step in S; default 0.05

@@ -42,9 +42,21 @@ type variant struct {
 	restore bool
 }
 
+// variant returns that of a step.
+func (p *plan) variant(step int) variant {
+	every := p.o.Every
+	if step < every {
+		return variant{updateAll, step%restoreEvery == restoreEvery-1}
+	}
+	if phase := step % every; p.updates(phase) {
+		return variant{phase, step/every%restoreEvery == restoreEvery-1}
+	}
+	return variant{phase: updateNone}
+}
+
 // Phases that are no step within an interval.
 const (
-	updateAll  = -1
+	updateAll  = -1 // the first Every steps
 	updateNone = -2 // steps in which no matrix has its turn, so that they share a graph
 )
 
@@ -234,14 +246,7 @@ func (s *Spectral) Step(params, grads []uintptr, stream uintptr, info StepInfo) 
 			s.refresh()
 			s.dirty = s.l.err != nil
 		}
-		every := s.p.o.Every
-		v := variant{s.step % every, s.step/every%restoreEvery == restoreEvery-1}
-		switch {
-		case s.step == 0:
-			v.phase = updateAll
-		case !s.p.updates(v.phase):
-			v = variant{phase: updateNone}
-		}
+		v := s.p.variant(s.step)
 		if s.p.o.NoGraphs {
 			s.useBLAS(s.l.stream)
 			s.enqueue(v)
@@ -374,9 +379,8 @@ func (s *Spectral) replay(v variant) {
 		s.graphs[v] = g
 	}
 	s.l.err = failure("launching the graph of a step", C.cuGraphLaunch(g, C.CUstream(unsafe.Pointer(s.l.stream.C()))))
-	if v.phase == updateAll {
-		C.cuGraphExecDestroy(g)
-		delete(s.graphs, v)
+	if s.step+1 == s.p.o.Every {
+		s.forgetGraphs() // the first steps are over
 	}
 }
 

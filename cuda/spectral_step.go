@@ -56,7 +56,7 @@ func (s *Spectral) enqueue(v variant) {
 		for phase := range every {
 			if v.phase == updateAll || phase == v.phase {
 				if from, end := p.g.part(i, phase, every); from < end {
-					p.update(from, end-from, v.restore)
+					p.update(from, end-from, v)
 				}
 			}
 		}
@@ -167,7 +167,7 @@ func (p *pass) apply() {
 }
 
 // update moves the factors of count matrices by their gradients.
-func (p *pass) update(from, count int, restore bool) {
+func (p *pass) update(from, count int, v variant) {
 	l, g, q, o := p.Spectral.l, p.g, &p.q, &p.p.o
 	size := g.m * g.n
 	// The first half of x holds the momentum's copy in bfloat16 for apply.
@@ -181,7 +181,10 @@ func (p *pass) update(from, count int, restore bool) {
 	}
 	p.rotate(grad, false, from, count)
 	l.ptr(q.f).ptr(q.r[0]).ptr(q.r[1]).int(g.m).int(g.n).operand(grad, p.by.narrow).ptr(q.sums).rows("plan_whiten", count*g.m)
-	keep := math.Pow(1-o.Beta2, float64(o.Every))
+	keep := 1 - o.Beta2
+	if v.phase != updateAll {
+		keep = math.Pow(keep, float64(o.Every)) // for the steps without an update too
+	}
 	l.ptr(q.sums).ptr(q.traces[0]).ptr(q.traces[1]).int(g.m).int(g.n).float64(keep).float64(1).float64(o.Damping).ptr(p.at(g.totals+totalsLength*from)).ptr(q.coefs).
 		rows("plan_rates", count)
 	for side := range 2 {
@@ -192,7 +195,7 @@ func (p *pass) update(from, count int, restore bool) {
 			p.product(true, false, grad, grad, g.m, 1, 0, q.h, n, n, count, p.by.inputs(), blas.Float32, p.by.compute)
 		}
 		p.follow(side, from, count)
-		if restore {
+		if v.restore {
 			p.restore(side, from, count)
 		}
 		p.narrowBasis(side, from, count)

@@ -216,23 +216,36 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-// TestLongIntervals: steps in which no matrix has its turn share one graph.
+// TestLongIntervals: the first steps share two graphs, with re-orthonormalisation and without, which are given back after them; later each of the four matrices has its
+// own, and steps in which none has its turn share one.
 func TestLongIntervals(t *testing.T) {
 	emulated(t)
-	g := newRig(t, device(t), SpectralOptions{Every: 20, Precision: FP32})
+	const every = 20
+	g := newRig(t, device(t), SpectralOptions{Every: every, Precision: FP32})
 	before := emu.Calls("cuGraphInstantiateWithFlags")
-	for range 21 {
+	for step := range 3 * every {
 		g.step(StepInfo{LR: 0.01})
+		want := map[int]int{0: 1, every - 2: 2, every - 1: 0, every: 1, 2*every - 1: 5, 3*every - 1: 5}
+		if n, ok := want[step]; ok && len(g.s.graphs) != n {
+			t.Errorf("%d graphs after step %d, not %d", len(g.s.graphs), step, n)
+		}
 	}
-	if n := emu.Calls("cuGraphInstantiateWithFlags") - before; n < 3 || n > 6 {
-		t.Errorf("%d graphs for 4 matrices", n)
+	if n := emu.Calls("cuGraphInstantiateWithFlags") - before; n != 7 {
+		t.Errorf("%d graphs were made", n)
 	}
 }
 
-// TestStateGoesOn: a state that is copied and resumed goes on bit for bit.
+// TestStateGoesOn: a state that is copied and resumed goes on bit for bit, within the first interval and after it.
 func TestStateGoesOn(t *testing.T) {
 	d := device(t)
-	o := SpectralOptions{Every: 2}
+	for _, every := range []int{2, 7} {
+		goesOn(t, d, SpectralOptions{Every: every})
+	}
+}
+
+// goesOn compares nine steps with those of an optimizer that takes over after the fifth.
+func goesOn(t *testing.T, d *Device, o SpectralOptions) {
+	t.Helper()
 	g := newRig(t, d, o)
 	for range 5 {
 		g.step(StepInfo{LR: 0.05})
@@ -263,11 +276,11 @@ func TestStateGoesOn(t *testing.T) {
 		h.step(StepInfo{LR: 0.05})
 	}
 	if d := furthest(h.values(), g.values()); d != 0 {
-		t.Errorf("parameters differ by %v", d)
+		t.Errorf("every %d: parameters differ by %v", o.Every, d)
 	}
 }
 
-// TestFollowsTheProcessor: with an update in every step the parameters are those of nnopt.Spectral, with Drop and without, for matrices and nnopt.AdamW for vectors in float64.
+// TestFollowsTheProcessor: with an update in every step, and in the first ones of an interval, the parameters are those of nnopt.Spectral, with Drop and without, for matrices and nnopt.AdamW for vectors in float64.
 // Stated tolerances after 4 steps, relative to the largest change of a parameter: 1e-5 in fp32, with the exact Cayley map and with one of
 // six factors, 0.05 in tf32 and bf16, and 0.1 in bf16 where what is off the diagonal is kept and so its rounding too. The bounded angle of a pair of
 // eigenvectors jumps from pi/4 to -pi/4 where their eigenvalues meet, with almost no effect on S: rounding makes different choices there sooner or later,
@@ -275,14 +288,15 @@ func TestStateGoesOn(t *testing.T) {
 func TestFollowsTheProcessor(t *testing.T) {
 	d := device(t)
 	for _, c := range []struct {
+		every     int
 		precision Precision
 		terms     int // of the truncated Cayley map; 0 is the exact one
 		keep      bool
 		tol       float64
-	}{{FP32, 0, false, 1e-5}, {FP32, 6, false, 1e-5}, {FP32, 0, true, 1e-5}, {FP32, 6, true, 1e-5}, {TF32, 4, false, 0.05}, {TF32, 4, true, 0.05}, {BF16, 4, false, 0.05},
-		{BF16, 0, false, 0.05}, {BF16, 4, true, 0.1}} {
-		g := newRig(t, d, SpectralOptions{Every: 1, Precision: c.precision, Exact: c.terms == 0, Terms: c.terms, Keep: c.keep, MaxNorm: 0.7})
-		spectral, err1 := nnopt.NewSpectral[float64](nnopt.Spectral{Settings: nnopt.Settings{LR: 0.05, Decay: 0.1}, Drop: !c.keep})
+	}{{1, FP32, 0, false, 1e-5}, {1, FP32, 6, false, 1e-5}, {1, FP32, 0, true, 1e-5}, {1, FP32, 6, true, 1e-5}, {4, FP32, 0, false, 1e-5}, {5, FP32, 6, true, 1e-5}, {1, TF32, 4, false, 0.05},
+		{1, TF32, 4, true, 0.05}, {1, BF16, 4, false, 0.05}, {1, BF16, 0, false, 0.05}, {1, BF16, 4, true, 0.1}} {
+		g := newRig(t, d, SpectralOptions{Every: c.every, Precision: c.precision, Exact: c.terms == 0, Terms: c.terms, Keep: c.keep, MaxNorm: 0.7})
+		spectral, err1 := nnopt.NewSpectral[float64](nnopt.Spectral{Settings: nnopt.Settings{LR: 0.05, Decay: 0.1}, Interval: c.every, Drop: !c.keep})
 		adam, err2 := nnopt.NewAdamW[float64](nnopt.AdamW{Settings: nnopt.Settings{LR: 0.05, Decay: 0.1}})
 		if err := errors.Join(err1, err2); err != nil {
 			t.Fatal(err)
@@ -373,7 +387,7 @@ func TestBasesStayOrthogonal(t *testing.T) {
 func TestStepRefused(t *testing.T) {
 	emulated(t)
 	d := device(t)
-	g := newRig(t, d, SpectralOptions{})
+	g := newRig(t, d, SpectralOptions{Every: 1})
 	g.step(StepInfo{LR: 0.1})
 	before := g.values()
 	other, err := Open(1)

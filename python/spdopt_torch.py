@@ -183,7 +183,7 @@ class Spectral(torch.optim.Optimizer):
     weight_decay  parameters shrink by 1 - weight_decay * lr
     momentum      moving average of the gradient, with bias correction
     beta2         weight of a step in S
-    every         steps between two updates of a matrix's factors; each step updates its share of the matrices
+    every         steps between two updates of a matrix's factors; each step updates its share of the matrices, each of the first every steps all of them
     precision     "bf16", "tf32" or "fp32" for products; masters are float32
     The other options are those of spd_options in spdopt.h. Only lr and weight_decay may differ from step to step: with OneCycleLR and CyclicLR pass
     cycle_momentum=False.

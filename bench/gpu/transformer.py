@@ -76,6 +76,7 @@ MAKERS = {
     "Spectral": mixed(lambda matrices, factor: Spectral(matrices, lr=2e-3 * factor, weight_decay=DECAY)),
 }
 FACTORS = (0.5, 1, 2, 4)
+LEAST, MOST = 1 / 64, 256  # beyond these a best factor is taken as it is
 
 
 class Race:
@@ -120,14 +121,28 @@ class Race:
         return {"factor": factor, "curve": curve, "held_out": self.held_out(model)}
 
 
+def best_factor(loss):
+    """The factor of the least loss, and all that were tried: FACTORS, and powers of two beyond while the best is at an end."""
+    tried = {factor: loss(factor) for factor in FACTORS}
+    while True:
+        best = min(tried, key=tried.get)
+        if min(tried) < best < max(tried) or not LEAST < best < MOST:
+            return best, tried
+        beyond = best / 2 if best == min(tried) else best * 2
+        tried[beyond] = loss(beyond)
+
+
 def training(race, steps):
     """Every optimizer with the factor on its learning rate that does best in a fifth of the steps."""
     results = {}
     for name in MAKERS:
-        short = [race.run(name, factor, max(1, steps // 5)) for factor in FACTORS]
-        best = min(short, key=lambda r: r["held_out"] if r["held_out"] == r["held_out"] else float("inf"))
-        results[name] = race.run(name, best["factor"], steps)
-        results[name]["tried"] = {str(r["factor"]): r["held_out"] for r in short}
+        def loss(factor, name=name):
+            held_out = race.run(name, factor, max(1, steps // 5))["held_out"]
+            return held_out if held_out == held_out else float("inf")
+
+        best, tried = best_factor(loss)
+        results[name] = race.run(name, best, steps)
+        results[name]["tried"] = {str(factor): tried[factor] for factor in sorted(tried)}
     return results
 
 

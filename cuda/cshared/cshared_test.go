@@ -147,7 +147,7 @@ type course struct {
 	Shape     []int       `json:"shape"`
 	Start     []float64   `json:"start"`
 	Gradients [][]float64 `json:"gradients"`
-	End       []float64   `json:"end"`
+	Path      [][]float64 `json:"path"` // after each step
 }
 
 // trajectory takes steps of nnopt.Spectral for matrices and of nnopt.AdamW for vectors, in float64.
@@ -161,7 +161,10 @@ func trajectory(t *testing.T) []course {
 	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
 	}
-	all := []course{{Shape: []int{24, 16}}, {Shape: []int{9}}, {Shape: []int{24, 16}}, {Shape: []int{6, 2, 4}}}
+	var all []course
+	for _, shape := range [][]int{{24, 16}, {9}, {24, 16}, {6, 2, 4}, {24, 16}, {24, 16}, {24, 16}, {12, 20}, {12, 20}, {12, 20}} {
+		all = append(all, course{Shape: shape})
+	}
 	var matrices, vectors []nnopt.Block[float64]
 	var order []*nnopt.Block[float64]
 	for k := range all {
@@ -199,9 +202,9 @@ func trajectory(t *testing.T) []course {
 		if err := errors.Join(err1, err2); err != nil {
 			t.Fatal(err)
 		}
-	}
-	for k, b := range order {
-		all[k].End = b.Value
+		for k, b := range order {
+			all[k].Path = append(all[k].Path, slices.Clone(b.Value))
+		}
 	}
 	return all
 }

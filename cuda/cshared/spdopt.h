@@ -53,7 +53,7 @@ typedef struct {
 /* Zeros are the defaults, which stand behind each field with the values that it can have. */
 typedef struct {
 	int32_t precision;     /* of products: 0 bfloat16, 1 tf32, 2 float32; masters are float32 in all of them */
-	int32_t every;         /* steps between two updates of a matrix's factors, each step updating its share of the matrices; 1 or more, 10 */
+	int32_t every;         /* steps between two updates of a matrix's factors, each step updating its share of the matrices, each of the first every steps all; 1 or more, 10 */
 	int32_t max_dim;       /* larger dimensions take AdamW steps; 1 or more, 8192 */
 	int32_t no_graphs;     /* 1 enqueues kernels one by one instead of a recorded graph; 0 */
 	int32_t terms;         /* factors of the truncated Cayley map; 2 or more, 4; none with exact */
