@@ -116,6 +116,11 @@ func gemmRoundedShapes[T Float](t *testing.T, e float64) {
 			}
 		}
 	}
+	gemmRoundedOf[T](t, r, shapes, e)
+}
+
+// gemmRoundedOf checks products of all kinds of operands, of rows, columns and an inner dimension each.
+func gemmRoundedOf[T Float](t *testing.T, r *rand.Rand, shapes [][3]int, e float64) {
 	for _, s := range shapes {
 		m, n, k := s[0], s[1], s[2]
 		for kind := range 4 {
@@ -189,7 +194,16 @@ func pairChain[T Float](alpha T, k int, at func(l int) (x, y T), beta T) T {
 	c, length := T(canary), 2*blockLength((k+1)/2)
 	for l := 0; l < k; l += length {
 		var s T
-		for i := l; i < min(l+length, k); i += 2 {
+		end := min(l+length, k)
+		for i := l; tilesPairs((k+1)/2) && i < end; i += 32 {
+			var sums [2]T
+			for j := i; j < min(i+32, end); j++ {
+				x, y := at(j)
+				sums[j%2] = fma(x, y, sums[j%2])
+			}
+			s += sums[0] + sums[1]
+		}
+		for i := l; !tilesPairs((k+1)/2) && i < end; i += 2 {
 			if i+1 < k {
 				x, y := at(i + 1)
 				s = fma(x, y, s)

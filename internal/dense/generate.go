@@ -5,6 +5,7 @@ package dense
 //go:generate sh -c "cd gen && go run ./narrow -out ../narrow_amd64.s -stubs ../narrow_stubs_amd64.go -pkg dense"
 //go:generate sh -c "cd gen && go run ./forms -out ../forms_amd64.s -stubs ../forms_stubs_amd64.go -pkg dense"
 //go:generate sh -c "cd gen && go run ./quads -out ../quads_amd64.s -stubs ../quads_stubs_amd64.go -pkg dense"
+//go:generate sh -c "cd gen && go run ./amx -out ../amx_amd64.s -stubs ../amx_stubs_amd64.go -pkg dense"
 //go:generate sh -c "cd gen && go run ./sandwiches -out ../sandwiches_amd64.s -stubs ../sandwiches_stubs_amd64.go -pkg dense"
 //go:generate sh -c "cd gen && go run ./vector -out ../vector_amd64.s -stubs ../vector_stubs_amd64.go -pkg dense"
 //go:generate sh -c "cd gen && go run ./elementary -out ../elementary_amd64.s -stubs ../elementary_stubs_amd64.go -pkg dense"

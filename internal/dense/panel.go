@@ -28,6 +28,7 @@ type panel struct {
 	aPanel             uintptr        // only Go reads it: A lies in panels of geometry.cols rows, this far apart; 0 if not
 	packed             bool           // only Go reads it: tiles of A begin at multiples of geometry.rows
 	pairs, quads       bool           // only Go reads them
+	tiled              bool           // pairs are multiplied by tiles, A as it is
 }
 
 // use says what a kernel does with its sums. The two plain forms give the bits of the scaled ones with alpha = 1 and beta = 1.
@@ -66,6 +67,9 @@ var geometries = [...][2]geometry{
 	neon:     {{4, 4, 12}, {4, 8, 24}}, // a vector is two registers
 }
 
+// pairTiles is the shape of what products of pairs by tiles compute at a time.
+var pairTiles = geometry{16, 16, 48}
+
 func tileGeometry(size uintptr) *geometry {
 	if size == 8 {
 		return &geometries[active][0]
@@ -89,6 +93,10 @@ func (p *panel) setColumns(n int, g *geometry, size uintptr) {
 
 // runColumns runs the kernel over n columns, at most three vectors.
 func (p *panel) runColumns(n int, g *geometry, size uintptr) {
+	if p.tiled {
+		p.runTiles(n)
+		return
+	}
 	if tail := n & (g.lanes - 1); active == avx512 && tail != 0 && tail <= g.lanes/2 && p.rows*p.k > 256 {
 		p.runHalf(n, tail, g, size)
 		return

@@ -22,6 +22,7 @@ func cpuFeatures() []string {
 	}{
 		{x.HasAVX2, "avx2"}, {x.HasFMA, "fma"}, {x.HasBMI2, "bmi2"}, {x.HasAVX512F, "avx512f"}, {x.HasAVX512DQ, "avx512dq"},
 		{x.HasAVX512BW, "avx512bw"}, {x.HasAVX512VL, "avx512vl"}, {x.HasAVX512BF16, "avx512bf16"}, {x.HasAVX512VNNI, "avx512vnni"},
+		{x.HasAMXBF16, "amxbf16"}, {x.HasAMXInt8, "amxint8"},
 	} {
 		if c.has {
 			f = append(f, c.name)

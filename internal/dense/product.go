@@ -60,7 +60,7 @@ type product struct {
 	region      region
 	diag        int
 	size        uintptr // of an element
-	pairs       bool    // the elements of A and B are pairs of bfloat16 numbers, those of C float32
+	pairs       bool    // the elements of A and B are pairs of bfloat16 numbers, those of C float32; those of A are contiguous where tilesPairs
 }
 
 // part returns the product for m x n elements of C from (i, j).
@@ -86,8 +86,11 @@ func (q *product) rows(i, m, j, end int) (from, to int) {
 // run computes the product on the calling goroutine.
 func (q *product) run() {
 	g := tileGeometry(q.size)
-	p := panel{alpha: q.alpha, beta: q.beta, cRow: q.c.row, pairs: q.pairs}
+	p := panel{alpha: q.alpha, beta: q.beta, cRow: q.c.row, pairs: q.pairs, tiled: q.pairs && tilesPairs(q.k)}
 	how := q.packing(g)
+	if p.tiled {
+		g, how.a = &pairTiles, false
+	}
 	cols := q.n
 	var w *workspace
 	if how.a || how.b {

@@ -23,16 +23,20 @@ const (
 // Rows of c are stride elements of 32 bits apart. There must be hasQuads.
 func (q *quadProduct) multiply(rows, cols tile, how use, c unsafe.Pointer, stride int) {
 	g := tileGeometry(4)
-	row := uintptr(4 * q.k)
+	row, scaled := uintptr(4*q.k), how == storeScaled || how == addScaled
 	p := panel{aRow: row, aStep: 4, aTile: uintptr(g.rows) * row, cRow: uintptr(4 * stride), k: q.k, use: how, quads: true}
 	for j := 0; j < cols.size; j += quadPanel - (cols.from+j)%quadPanel {
 		at := cols.from + j
 		from := at / quadPanel * quadPanel
 		width := min(quadPanel, q.n-from)
+		if scaled && tilesBytes(q.k) {
+			q.multiplyTiles(rows, from, tile{at, min(from+width-at, cols.size-j)}, how, unsafe.Add(c, 4*j), stride)
+			continue
+		}
 		p.bStep, p.rows = uintptr(4*width), rows.size
 		p.a, p.b, p.c = words(q.a[rows.from*q.k:]), words(q.b[from*q.k+at-from:]), unsafe.Add(c, 4*j)
 		p.start = unsafe.Pointer(&q.start[at])
-		if how == storeScaled || how == addScaled {
+		if scaled {
 			p.rowScales, p.colScales = unsafe.Pointer(&q.rowScales[rows.from]), unsafe.Pointer(&q.colScales[at])
 		}
 		p.runColumns(min(from+width-at, cols.size-j), g, 4)

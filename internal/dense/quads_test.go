@@ -53,6 +53,9 @@ func TestQuadProduct(t *testing.T) {
 		}
 	}
 	quadProducts(t, r, 17, 111, 4*2000+1)
+	for range 100 {
+		quadProducts(t, r, 16+r.IntN(300), 16+r.IntN(120), 64+r.IntN(1200))
+	}
 }
 
 func quadProducts(t *testing.T, r *rand.Rand, m, n, k int) {

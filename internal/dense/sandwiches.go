@@ -193,7 +193,7 @@ func subtractTile(weight float32, x, transposed Matrix[float32], i, j tile, out 
 func (s *RoundedSandwiches) multiply(a, b []uint32, k int, rows, cols tile, c Matrix[float32]) {
 	g := tileGeometry(4)
 	row, block := uintptr(4*k), blockLength(k)
-	p := panel{aRow: row, aStep: 4, aTile: uintptr(g.rows) * row, cRow: uintptr(4 * c.Stride), pairs: true}
+	p := panel{aRow: row, aStep: 4, aTile: uintptr(g.rows) * row, cRow: uintptr(4 * c.Stride), pairs: true, tiled: tilesPairs(k)}
 	for j := 0; j < cols.size; j += sandwichPanel {
 		at := cols.from + j
 		width := min(sandwichPanel, s.n-at)

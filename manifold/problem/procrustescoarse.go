@@ -19,7 +19,7 @@ type coarseOperator interface {
 }
 
 func newCoarseOperator(n, count int) coarseOperator {
-	if n >= bytesLeast {
+	if n >= bytesLeast && (n >= tiledLeast || !dense.HasTiles()) {
 		if o := newByteOperator(n, count); o != nil {
 			return o
 		}

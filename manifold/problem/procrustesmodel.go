@@ -14,8 +14,8 @@ const (
 	innerForcing, looseForcing = 0.2, 0.5
 	// outerKept is how many directions of a Newton step the next one is conjugate to. Each comes from another rough inverse of the operator, so that one is not enough.
 	outerKept = 3
-	// roundedLeast is the dimension from which on products in bfloat16 are faster, and bytesLeast that from which on products in bytes are.
-	roundedLeast, bytesLeast = 26, 80
+	// roundedLeast is the dimension from which on products in bfloat16 are faster, and bytesLeast that from which on products in bytes are, tiledLeast where both are by tiles.
+	roundedLeast, bytesLeast, tiledLeast = 26, 80, 250
 	// roundedGain is how much a solve may make of a residual by products in bfloat16, before the residual is lost in their error and computed in single precision. A goal
 	// above roundedGoal times it needs no such product. bytesGain and bytesGoal are the same for bytes.
 	roundedGain, roundedGoal = 0.05, 0.03
