@@ -86,7 +86,7 @@ func nearestSPDPolar(d *Data, o *Options) (*outcome, error) {
 	var u mat.Dense
 	var h mat.SymDense
 	if _, err := roots.Polar(&u, &h, b, nil); err != nil {
-		return nil, &DataError{Err: fmt.Errorf("A - %.3g I is singular to rounding, its polar factor is not found", floor), Remedy: "take the method eigen, or another floor"}
+		return nil, &DataError{Err: fmt.Errorf("the matrix less %.3g times the identity is singular to rounding, its polar factor is not found", floor), Remedy: "take the method eigen, or another floor"}
 	}
 	x := dense.New[float64](a.Rows, a.Rows)
 	for i := range a.Rows {
