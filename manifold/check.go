@@ -38,7 +38,10 @@ func (r SlopeReport) String() string {
 const (
 	ladderSteps  = 65
 	ladderWindow = 10
+	leastWindow  = 4
 	defectLimit  = 1e-8
+
+	roundingLevel = 1e-14 // of differences, relative to the numbers that are subtracted
 )
 
 var errNoCost = errors.New("manifold: a check needs the cost, and that of a Hessian its product; one is nil")
@@ -126,17 +129,32 @@ func CheckRetraction(m Manifold, p Point, order int, rng *rand.Rand) (SlopeRepor
 		return SlopeReport{}, err
 	}
 	w, g := make([]float64, len(v)), p.Clone()
-	return ladder(m, "retraction", float64(order+1), p, v, m.Retract, func(t float64, q Point) (float64, float64, error) {
+	apart := func(t float64, q Point) (float64, error) {
 		for i := range v {
 			w[i] = t * v[i]
 		}
 		if err := e.Exp(g, p, w); err != nil {
-			return 0, 0, err
+			return 0, err
 		}
-		dist, err := d.Distance(g, q)
-		return dist, 1, err
+		return d.Distance(g, q)
+	}
+	scale, near := 1.0, p.Clone()
+	for i := range v {
+		w[i] = shortStep * v[i]
+	}
+	if m.Retract(near, p, w) == nil {
+		if noise, err := apart(shortStep, near); err == nil {
+			scale = max(scale, 10*noise/roundingLevel)
+		}
+	}
+	return ladder(m, "retraction", float64(order+1), p, v, m.Retract, func(t float64, q Point) (float64, float64, error) {
+		dist, err := apart(t, q)
+		return dist, scale, err
 	})
 }
+
+// shortStep is so short that a distance between points that agree to first order is rounding.
+const shortStep = 1e-12
 
 // CheckTransport compares the transport along Retract with the pole ladder, which approximates parallel transport to third order (and is
 // exact on symmetric spaces), and measures the loss of isometry. A vector transport differs from the parallel one by O(t): expected slope
@@ -152,19 +170,25 @@ func CheckTransport(m Manifold, p Point, rng *rand.Rand) (SlopeReport, error) {
 		return SlopeReport{}, err
 	}
 	u, _ := randomTangent(m, p, rng)
+	for end := p.Clone(); e.Exp(end, p, u) != nil; { // where straight lines leave the cone
+		for i := range u {
+			u[i] /= 2
+		}
+	}
+	square := m.Inner(p, u, u)
 	var defect float64
 	moved, want := make([]float64, len(u)), make([]float64, len(u))
 	r, err := ladder(m, "transport", 1, p, v, m.Retract, func(_ float64, q Point) (float64, float64, error) {
 		copy(moved, u)
 		m.Transport(p, q, moved)
-		defect = math.Max(defect, math.Abs(m.Inner(q, moved, moved)-1))
+		defect = math.Max(defect, math.Abs(m.Inner(q, moved, moved)/square-1))
 		if err := poleLadder(e, l, want, p, q, u); err != nil {
 			return 0, 0, err
 		}
 		for i := range want {
 			want[i] -= moved[i]
 		}
-		return math.Sqrt(m.Inner(q, want, want)), 1e2, nil
+		return math.Sqrt(m.Inner(q, want, want) / square), 1e2, nil
 	})
 	r.Defect = defect
 	r.OK = r.OK && defect < defectLimit
@@ -217,36 +241,73 @@ func randomTangent(m Manifold, p Point, rng *rand.Rand) ([]float64, error) {
 func ladder(m Manifold, what string, expected float64, p Point, v []float64, move func(dst, p Point, v []float64) error,
 	eval func(t float64, q Point) (float64, float64, error)) (SlopeReport, error) {
 	r := SlopeReport{What: what, Expected: expected, Steps: make([]float64, ladderSteps), Errors: make([]float64, ladderSteps)}
-	q, w := p.Clone(), make([]float64, len(v))
-	floor := 0.0
+	q, w, rounding := p.Clone(), make([]float64, len(v)), make([]float64, ladderSteps)
 	for k := range r.Steps {
 		t := math.Pow(10, -8+8*float64(k)/(ladderSteps-1))
 		for i := range v {
 			w[i] = t * v[i]
 		}
-		if err := move(q, p, w); err != nil {
-			return r, fmt.Errorf("manifold: checking the %s at t = %.1e: %w", what, t, err)
+		var e, scale float64
+		err := move(q, p, w)
+		if err == nil {
+			e, scale, err = eval(t, q)
 		}
-		e, scale, err := eval(t, q)
+		if k >= leastSteps && outside(err) {
+			r.Steps, r.Errors = r.Steps[:k], r.Errors[:k]
+			break
+		}
 		if err != nil {
 			return r, fmt.Errorf("manifold: checking the %s at t = %.1e: %w", what, t, err)
 		}
-		r.Steps[k], r.Errors[k] = t, e
-		floor = math.Max(floor, 1e-12*scale)
+		r.Steps[k], r.Errors[k], rounding[k] = t, e, roundingLevel*scale
 	}
-	if slices.Max(r.Errors) <= floor {
-		r.Slope, r.Exact, r.OK = math.NaN(), true, true
+	if slices.Max(r.Errors) <= 100*slices.Max(rounding) {
+		r.exact()
 		return r, nil
 	}
-	r.fit()
+	r.fit(rounding)
 	return r, nil
 }
 
-// fit chooses the window of ladderWindow consecutive errors whose logarithms lie closest to a line and reports its slope.
-func (r *SlopeReport) fit() {
-	best := math.Inf(1)
+// outside tells whether a step has left the domain of the manifold.
+func outside(err error) bool {
+	var step *StepError
+	var point *PointError
+	return errors.As(err, &step) || errors.As(err, &point)
+}
+
+// exact says that there is nothing but rounding.
+func (r *SlopeReport) exact() { r.Slope, r.Exact, r.OK = math.NaN(), true, true }
+
+// leastSteps is from how many steps on, to t = 1e-4, a check does with those that the manifold allows.
+const leastSteps = ladderSteps / 2
+
+// fit chooses the window of ladderWindow consecutive errors whose logarithms lie closest to a line and reports its slope. What rounding may do to a logarithm counts as
+// distance from it: errors that are rounding may be all the same, which is a line of slope 0.
+// Where fewer errors are above rounding, the last ones, these are the window, and where they are next to none the check is exact.
+func (r *SlopeReport) fit(rounding []float64) {
+	best, above, first := math.Inf(1), 0, -1
+	for k, e := range r.Errors {
+		if !(e <= 3*rounding[k]) {
+			above++
+			first = max(first, k-above+1) // unless one in between is not
+		}
+	}
+	if above < leastWindow {
+		r.exact()
+		return
+	}
+	if above < ladderWindow && first == len(r.Steps)-above {
+		r.Slope, _, _ = fitLine(r.Steps[first:], r.Errors[first:])
+		r.Window = [2]float64{r.Steps[first], r.Steps[len(r.Steps)-1]}
+		r.OK = r.Slope >= r.Expected-0.1
+		return
+	}
 	for k := 0; k+ladderWindow <= len(r.Steps); k++ {
 		slope, residual, ok := fitLine(r.Steps[k:k+ladderWindow], r.Errors[k:k+ladderWindow])
+		for i := k; i < k+ladderWindow; i++ {
+			residual = max(residual, rounding[i]/r.Errors[i])
+		}
 		if ok && residual < best {
 			best, r.Slope = residual, slope
 			r.Window = [2]float64{r.Steps[k], r.Steps[k+ladderWindow-1]}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -377,5 +378,43 @@ func TestMisusePanics(t *testing.T) {
 			}()
 			f()
 		}()
+	}
+}
+
+// TestChecksDoNotFitRounding: what is right passes whatever part of the errors is rounding, and where a unit tangent vector leads out of the cone.
+func TestChecksDoNotFitRounding(t *testing.T) {
+	rng := rand.New(rand.NewPCG(41, 42))
+	for range 60 {
+		for _, create := range []func() (Manifold, error){
+			func() (Manifold, error) { return NewAffine(1+rng.IntN(3), AffineOptions{}) },
+			func() (Manifold, error) { return NewKronecker([]int{2, 2}, AffineOptions{}) },
+			func() (Manifold, error) { return NewPowerEuclidean(1, PowerOptions{Alpha: 1}) },
+			func() (Manifold, error) { return NewPowerEuclidean(2, PowerOptions{Alpha: -1}) },
+		} {
+			m, err := create()
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := m.RandomPoint(rng)
+			if r, err := CheckRetraction(m, p, 1, rng); err != nil || !r.OK {
+				t.Errorf("%T: %v %v", m, r, err)
+			}
+			if r, err := CheckTransport(m, p, rng); err != nil || !r.OK {
+				t.Errorf("%T: %v %v", m, r, err)
+			}
+		}
+		a, err := NewAffine(2, AffineOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, offset := range []float64{0, 1e5, 1e8} { // the cost tr S, of Riemannian gradient F'F, beside a constant
+			p := a.RandomPoint(rng).(*Frame)
+			var g mat.Dense
+			g.Mul(p.F().T(), p.F())
+			cost := func(q Point) (float64, error) { return offset + mat.Trace(q.(*Frame).Sym()), nil }
+			if r, err := CheckGradient(a, p, cost, g.RawMatrix().Data, rng); err != nil || !r.OK {
+				t.Errorf("offset %g: %v %v", offset, r, err)
+			}
+		}
 	}
 }
