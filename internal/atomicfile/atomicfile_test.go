@@ -162,8 +162,13 @@ func TestImpossibleTargets(t *testing.T) {
 }
 
 func ExampleCreate() {
-	path := filepath.Join(os.TempDir(), "spdopt-atomicfile-example")
-	defer os.Remove(path)
+	dir, err := os.MkdirTemp("", "spdopt-atomicfile-")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "example")
 	f, err := Create(path)
 	if err != nil {
 		fmt.Println(err)

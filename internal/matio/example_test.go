@@ -72,8 +72,13 @@ func ExampleCreate() {
 }
 
 func ExampleWrite() {
-	path := filepath.Join(os.TempDir(), "spdopt-example.csv")
-	defer os.Remove(path)
+	dir, err := os.MkdirTemp("", "spdopt-matio-")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "example.csv")
 	if err := matio.Write(matio.Target{Path: path}, dense.Wrap(2, 2, []float64{1, 0.5, 0.5, 2})); err != nil {
 		fmt.Println(err)
 	}
