@@ -91,7 +91,7 @@ func holder(dir string) (h Holder) {
 	return h
 }
 
-// running says whether a process has the run open, and which.
+// running says whether a process has the run open, and which: one that has ended has not, though a child of it may hold the lock for moments.
 func running(dir string) (Holder, bool, error) {
 	f, err := os.Open(filepath.Join(dir, lockFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -102,5 +102,6 @@ func running(dir string) (Holder, bool, error) {
 	}
 	defer f.Close()
 	busy, err := filelock.Try(f)
-	return holder(dir), busy, err
+	by := holder(dir)
+	return by, busy && !by.gone(), err
 }

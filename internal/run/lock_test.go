@@ -29,6 +29,9 @@ func TestLockOfAKilledProcess(t *testing.T) {
 	text, err := json.Marshal(Holder{ended.Process.Pid, host, time.Now()})
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(f.Name(), text, 0o666))
+	i, err := Inspect(r.Dir())
+	require.NoError(t, err)
+	require.Equal(t, Interrupted, i.Status)
 	go func() {
 		time.Sleep(3 * patience)
 		f.Close()
