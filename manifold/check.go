@@ -170,10 +170,8 @@ func CheckTransport(m Manifold, p Point, rng *rand.Rand) (SlopeReport, error) {
 		return SlopeReport{}, err
 	}
 	u, _ := randomTangent(m, p, rng)
-	for end := p.Clone(); e.Exp(end, p, u) != nil; { // where straight lines leave the cone
-		for i := range u {
-			u[i] /= 2
-		}
+	if err := shorten(e, p, u); err != nil {
+		return SlopeReport{}, fmt.Errorf("manifold: checking the transport: %w", err)
 	}
 	square := m.Inner(p, u, u)
 	var defect float64
@@ -194,6 +192,25 @@ func CheckTransport(m Manifold, p Point, rng *rand.Rand) (SlopeReport, error) {
 	r.OK = r.OK && defect < defectLimit
 	return r, err
 }
+
+// shorten halves u until it leads to a point: straight lines may leave the cone.
+func shorten(e Exponential, p Point, u []float64) error {
+	end := p.Clone()
+	err := e.Exp(end, p, u)
+	for range mostHalvings {
+		if !outside(err) {
+			break
+		}
+		for i := range u {
+			u[i] /= 2
+		}
+		err = e.Exp(end, p, u)
+	}
+	return err
+}
+
+// mostHalvings is to what is lost in rounding beside a point.
+const mostHalvings = 52
 
 // poleLadder writes to dst the parallel transport of u from p to q (Lorenzi and Pennec, J. Math. Imaging Vis. 50 (2014) 5-17).
 func poleLadder(e Exponential, l Logarithm, dst []float64, p, q Point, u []float64) error {
@@ -284,20 +301,21 @@ const leastSteps = ladderSteps / 2
 
 // fit chooses the window of ladderWindow consecutive errors whose logarithms lie closest to a line and reports its slope. What rounding may do to a logarithm counts as
 // distance from it: errors that are rounding may be all the same, which is a line of slope 0.
-// Where fewer errors are above rounding, the last ones, these are the window, and where they are next to none the check is exact.
+// Where fewer errors are above rounding, those at the end are the window, and where they are next to none the check is exact.
 func (r *SlopeReport) fit(rounding []float64) {
-	best, above, first := math.Inf(1), 0, -1
+	best, above, first := math.Inf(1), 0, 0
 	for k, e := range r.Errors {
-		if !(e <= 3*rounding[k]) {
+		if e <= 3*rounding[k] {
+			first = k + 1
+		} else {
 			above++
-			first = max(first, k-above+1) // unless one in between is not
 		}
 	}
 	if above < leastWindow {
 		r.exact()
 		return
 	}
-	if above < ladderWindow && first == len(r.Steps)-above {
+	if above < ladderWindow && len(r.Steps)-first >= leastWindow {
 		r.Slope, _, _ = fitLine(r.Steps[first:], r.Errors[first:])
 		r.Window = [2]float64{r.Steps[first], r.Steps[len(r.Steps)-1]}
 		r.OK = r.Slope >= r.Expected-0.1

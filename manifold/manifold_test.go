@@ -418,3 +418,43 @@ func TestChecksDoNotFitRounding(t *testing.T) {
 		}
 	}
 }
+
+// nowhere is a manifold whose geodesics lead nowhere.
+type nowhere struct {
+	*Affine
+	err error
+}
+
+func (n nowhere) Exp(Point, Point, []float64) error { return n.err }
+
+// TestCheckTransportEnds: geodesics that fail however short they are end the check with their error.
+func TestCheckTransportEnds(t *testing.T) {
+	rng := rand.New(rand.NewPCG(43, 44))
+	a, err := NewAffine(2, AffineOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []error{errors.New("there is no geodesic"), &PointError{What: "not definite"}} {
+		if _, err := CheckTransport(nowhere{a, want}, a.RandomPoint(rng), rng); !errors.Is(err, want) {
+			t.Errorf("%v, want %v", err, want)
+		}
+	}
+}
+
+// TestCheckFitsWhatIsAboveRounding: the last errors are the window where those before are rounding, whatever one of these is.
+func TestCheckFitsWhatIsAboveRounding(t *testing.T) {
+	for _, stray := range []float64{1, 100} {
+		var r SlopeReport
+		r.Expected = 2
+		var rounding []float64
+		for k := range ladderSteps {
+			step := math.Pow(10, -8+8*float64(k)/(ladderSteps-1))
+			r.Steps, rounding = append(r.Steps, step), append(rounding, 1e-12)
+			r.Errors = append(r.Errors, max(2.5e-11*step*step, 1e-13))
+		}
+		r.Errors[20] *= stray
+		if r.fit(rounding); !r.OK || r.Exact || math.Abs(r.Slope-2) > 1e-9 || r.Window[1] != 1 || r.Window[0] < 0.4 {
+			t.Errorf("an error times %g: %v, window %v", stray, r, r.Window)
+		}
+	}
+}

@@ -60,7 +60,11 @@ func resolved(path string) string {
 			return path
 		}
 		if !filepath.IsAbs(next) {
-			next = filepath.Join(filepath.Dir(path), next)
+			dir, err := filepath.EvalSymlinks(filepath.Dir(path)) // where .. leads out of the folder itself, not of a link to it
+			if err != nil {
+				return path
+			}
+			next = filepath.Join(dir, next)
 		}
 		path = next
 	}

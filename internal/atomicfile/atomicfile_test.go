@@ -100,14 +100,17 @@ func TestLinksStayLinks(t *testing.T) {
 	}
 }
 
-// TestLinksToFilesStillToBeMade stay links, too, over several steps and folders; links in a circle are replaced or refused.
+// TestLinksToFilesStillToBeMade stay links, too, over several steps and folders, one of which is a link itself; links in a circle are replaced or refused.
 func TestLinksToFilesStillToBeMade(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "sub"), 0o777); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "deep", "sub"), 0o777); err != nil {
 		t.Fatal(err)
 	}
 	link := filepath.Join(dir, "first")
-	for at, to := range map[string]string{"first": filepath.Join("sub", "second"), filepath.Join("sub", "second"): filepath.Join("..", "made"), "circle": "circle"} {
+	for at, to := range map[string]string{
+		"first": filepath.Join("folder", "second"), "folder": filepath.Join("deep", "sub"),
+		filepath.Join("deep", "sub", "second"): filepath.Join("..", "made"), "circle": "circle",
+	} {
 		if err := os.Symlink(to, filepath.Join(dir, at)); err != nil {
 			t.Fatal(err)
 		}
@@ -123,7 +126,7 @@ func TestLinksToFilesStillToBeMade(t *testing.T) {
 	if info, _ := os.Lstat(link); info.Mode()&fs.ModeSymlink == 0 {
 		t.Error("the link was replaced")
 	}
-	if got := content(t, filepath.Join(dir, "made")); got != "content" {
+	if got := content(t, filepath.Join(dir, "deep", "made")); got != "content" {
 		t.Errorf("content %q", got)
 	}
 	if f, err := Create(filepath.Join(dir, "circle")); err == nil {

@@ -100,7 +100,7 @@ func gemmRounded[T Float](ta, tb Trans, alpha T, a, b *Matrix[T], beta T, c *Mat
 	w := takeWorkspace()
 	if unsafe.Sizeof(alpha) == 4 && hasPairs() {
 		pairs := (k + 1) / 2
-		work := w.a.need(4 * pairs * (2*m + n))
+		work := w.a.need(4 * pairs * (m + n))
 		left, right := operandOf(ta, a), operandOf(tb, b).transposed()
 		rounded := pairsOf(left, m, k, work)
 		other := rounded
@@ -108,7 +108,7 @@ func gemmRounded[T Float](ta, tb Trans, alpha T, a, b *Matrix[T], beta T, c *Mat
 			other = pairsOf(right, n, k, unsafe.Add(work, 4*pairs*m))
 		}
 		if tilesPairs(pairs) && rounded.col != 4 {
-			rounded = rounded.inRows(m, pairs, unsafe.Add(work, 4*pairs*(m+n)))
+			rounded = rounded.inRows(m, pairs, w.b.need(4*pairs*m))
 		}
 		q := product{
 			m: m, n: n, k: pairs, pairs: true,

@@ -39,7 +39,7 @@ var lyapunov = Problem{
 		}
 		small := smallestAtLeast(known)
 		scale := 200 * smallestAtLeast(fa) * small * small
-		o := newSandwich(knownMinimizer{known: known, from: manifold.IdentityFrame(n, 1), count: 2}, max(scale, 1e-6*trace), l)
+		o := newSandwich(knownMinimizer{known: known, from: manifold.IdentityFrame(n, 1), count: 2}, max(scale, 1e-6*trace), &l)
 		o.diagonalScale = scale
 		dense.Scale(2, p.mu, p.mu)
 		p.weigh()

@@ -22,7 +22,7 @@ var metricNearness = Problem{
 			c = manifold.IdentityFrame(n, 1)
 		}
 		o := newSandwich(knownMinimizer{known: q, from: manifold.IdentityFrame(n, 1), count: len(d.Matrices)},
-			100*smallestAtLeast(c), l)
+			100*smallestAtLeast(c), &l)
 		o.diagonalScale = o.scale
 		o.known.Invert()
 		matrix := view(manifold.DenseOf(d.Matrices[0]))

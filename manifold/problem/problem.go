@@ -88,9 +88,9 @@ type Result struct {
 	Objective        float64 `json:"objective"`
 	GradientNorm     float64 `json:"gradient_norm"`     // Riemannian, absolute
 	RelativeGradient float64 `json:"relative_gradient"` // what Tolerance bounds, see solve.Status.RelativeGradient
-	// Certificate is about the distance in the affine-invariant metric (with Kappa 2, or in the metric fisher-rao, about that divided by the root of 2); in the Frobenius norm for nearest-correlation and nearest-spd, and of the moment matrices of
-	// the points for dopt and (with a last coordinate 1) mve; between the centres and the means of their groups, in the metric of the options, for cluster and
-	// outliers.
+	// Certificate is about the distance in the affine-invariant metric (with Kappa 2, or in the metric fisher-rao, about that divided by the root of 2); in the
+	// Frobenius norm for nearest-correlation and nearest-spd, and of the moment matrices of the points for dopt and (with a last coordinate 1) mve; between the
+	// centres and the means of their groups, in the metric of the options, for cluster and outliers.
 	Certificate solve.Certificate `json:"certificate"`
 	Seconds     float64           `json:"seconds"` // wall clock, data checks included
 	Solution    *mat.SymDense     `json:"-"`
@@ -220,8 +220,8 @@ func (*OptionsError) aboutOptions() {}
 // Error says which, and what to do.
 func (e *OptionsError) Error() string { return e.What }
 
-// Solve runs the named problem on the data. An unknown name is an *UnknownError, unusable data a *DataError, options that do not go together are an *OptionsError. A run that did not converge is
-// not an error: the Result says so, and why.
+// Solve runs the named problem on the data. An unknown name is an *UnknownError, unusable data a *DataError, options that do not go together are an
+// *OptionsError. A run that did not converge is not an error: the Result says so, and why.
 func Solve(name string, d Data, o *Options) (*Result, error) {
 	p, err := ByName(name)
 	if err != nil {

@@ -35,9 +35,10 @@ type sandwichMemo struct {
 	narrow  bool // and so does single
 }
 
-// newSandwich takes over what l has lent.
-func newSandwich(k knownMinimizer, scale float64, l lender) *sandwich {
-	q := &sandwich{knownMinimizer: k, scale: scale, lender: l}
+// newSandwich takes over what l has lent; l lends anew from then on.
+func newSandwich(k knownMinimizer, scale float64, l *lender) *sandwich {
+	q := &sandwich{knownMinimizer: k, scale: scale, lender: *l}
+	*l = lender{}
 	q.work = [2]dense.Matrix[float64]{q.square(), q.square()}
 	return q
 }
